@@ -1,0 +1,44 @@
+//! What one capture gives: a few images of the same hand under different light.
+
+use crate::image::GreyImage;
+
+/// The light that was on while a frame was exposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Light {
+    /// None of the reader's own: what the room gives. Flash minus ambient isolates the hand.
+    Ambient,
+    /// Near-infrared LEDs, 850 nm: creases and veins.
+    Nir,
+    /// White LEDs: creases and skin.
+    Visible,
+}
+
+/// One image and the light that it was taken under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The reader's light while this frame was exposed.
+    pub light: Light,
+    /// The frame.
+    pub image: GreyImage,
+}
+
+/// The shots of one capture in the order in which they were taken; all of one size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burst {
+    /// One shot or more.
+    pub shots: Vec<Shot>,
+}
+
+impl Burst {
+    /// A capture of one image, as a plain camera or a file gives it.
+    #[must_use]
+    pub fn single(light: Light, image: GreyImage) -> Self {
+        Self { shots: vec![Shot { light, image }] }
+    }
+
+    /// The first image taken under `light`, if there is one.
+    #[must_use]
+    pub fn image(&self, light: Light) -> Option<&GreyImage> {
+        self.shots.iter().find(|shot| shot.light == light).map(|shot| &shot.image)
+    }
+}

@@ -1,0 +1,11 @@
+//! From a palm image to a template to a comparison score.
+//!
+//! No I/O and no clock: bytes in, answers out. The stages of [`extract`] are one page of named pure functions; every
+//! tuning number stands in [`params`]. Without the feature `extract` only templates and their comparison remain,
+//! which is all that the server needs (and it then links no OpenCV).
+//!
+//! Start reading at [`extract::extract`], then [`template`] and [`compare`].
+
+pub mod burst;
+pub mod image;
+pub mod template;

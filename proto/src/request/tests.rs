@@ -1,0 +1,163 @@
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::money::Currency;
+
+fn authorise() -> v1::AuthorisePaymentRequest {
+    v1::AuthorisePaymentRequest {
+        payment: PaymentId::from_random([1; 16]).to_string(),
+        amount: Some(v1::Money {
+            amount_minor: 4_500,
+            currency_code: "KRW".to_owned(),
+        }),
+        sample: Some(v1::SealedTemplate {
+            key_id: 1,
+            encapsulated_key: vec![1; 32],
+            ciphertext: vec![2; 532],
+            capture_nonce: vec![3; 16],
+        }),
+    }
+}
+
+#[test]
+fn payment_reads_back_as_written() {
+    let parsed = AuthorisePayment::try_from(authorise()).unwrap();
+    assert_eq!(parsed.amount, Money::amount(4_500, Currency::KRW).unwrap());
+    assert_eq!(v1::AuthorisePaymentRequest::from(parsed), authorise());
+}
+
+#[test]
+fn each_wrong_field_of_a_payment_is_named() {
+    type Spoil = fn(&mut v1::AuthorisePaymentRequest);
+    let table: [(&str, Spoil); 9] = [
+        ("payment", |r| r.payment = "payments/1".to_owned()),
+        ("amount", |r| r.amount = None),
+        ("amount.amount_minor", |r| {
+            r.amount.as_mut().unwrap().amount_minor = 0
+        }),
+        ("amount.amount_minor", |r| {
+            r.amount.as_mut().unwrap().amount_minor = u64::MAX
+        }),
+        ("amount.currency_code", |r| {
+            r.amount.as_mut().unwrap().currency_code = "WON".to_owned()
+        }),
+        ("sample", |r| r.sample = None),
+        ("sample.encapsulated_key", |r| {
+            r.sample.as_mut().unwrap().encapsulated_key.clear()
+        }),
+        ("sample.ciphertext", |r| {
+            r.sample.as_mut().unwrap().ciphertext = vec![0; 1_025]
+        }),
+        ("sample.capture_nonce", |r| {
+            r.sample.as_mut().unwrap().capture_nonce.push(0)
+        }),
+    ];
+    for (field, spoil) in table {
+        let mut request = authorise();
+        spoil(&mut request);
+        assert_eq!(
+            AuthorisePayment::try_from(request).unwrap_err().field,
+            field
+        );
+    }
+}
+
+#[test]
+fn customer_needs_consent_and_a_printable_name() {
+    let good = v1::CreateCustomerRequest {
+        request_id: RequestId::from_random([1; 16]).to_string(),
+        display_name: " 김하늘 ".to_owned(),
+        consent: Some(v1::Consent {
+            notice_version: "2026-11".to_owned(),
+            language: "ko".to_owned(),
+            grant_time: None,
+        }),
+    };
+    assert_eq!(
+        CreateCustomer::try_from(good.clone()).unwrap().display_name,
+        "김하늘"
+    );
+    let without = v1::CreateCustomerRequest {
+        consent: None,
+        ..good.clone()
+    };
+    assert_eq!(
+        CreateCustomer::try_from(without).unwrap_err().reason,
+        ReasonCode::ConsentMissing
+    );
+    for name in [String::new(), "a\nb".to_owned(), "x".repeat(65)] {
+        let request = v1::CreateCustomerRequest {
+            display_name: name,
+            ..good.clone()
+        };
+        assert_eq!(
+            CreateCustomer::try_from(request).unwrap_err().field,
+            "display_name"
+        );
+    }
+}
+
+#[test]
+fn enrolment_needs_samples_and_not_too_many() {
+    let sample = authorise().sample.unwrap();
+    for count in [0, SAMPLES_MAX + 1] {
+        let request = v1::EnrolRequest {
+            request_id: RequestId::from_random([1; 16]).to_string(),
+            customer: CustomerId::from_random([1; 16]).to_string(),
+            samples: vec![sample.clone(); count],
+        };
+        assert_eq!(Enrol::try_from(request).unwrap_err().field, "samples");
+    }
+}
+
+#[test]
+fn pages_have_bounds() {
+    assert_eq!(Page::parse(0, String::new()).unwrap().size, 100);
+    assert_eq!(
+        Page::parse(1_001, String::new()).unwrap_err().field,
+        "page_size"
+    );
+    assert_eq!(
+        Page::parse(1, "../x".to_owned()).unwrap_err().field,
+        "page_token"
+    );
+}
+
+#[test]
+fn certificate_digest_is_64_lower_case_hex_digits() {
+    let create = |digest: &str| {
+        CreateTill::try_from(v1::CreateTillRequest {
+            name: "tills/counter-1".to_owned(),
+            certificate_sha256: digest.to_owned(),
+        })
+    };
+    assert_eq!(
+        create(&"0f".repeat(32)).unwrap().certificate_sha256,
+        [15; 32]
+    );
+    for digest in [
+        "",
+        "0F",
+        &"0F".repeat(32),
+        &"0g".repeat(32),
+        &"0".repeat(65),
+    ] {
+        assert_eq!(create(digest).unwrap_err().field, "certificate_sha256");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_crash_the_parsers(
+        noise in prop::collection::vec(any::<u8>(), 0..300),
+        at in any::<prop::sample::Index>(),
+        value in any::<u8>(),
+    ) {
+        fuzz_requests(&noise);
+        let mut bytes = authorise().encode_to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        fuzz_requests(&bytes);
+    }
+}
