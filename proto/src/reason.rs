@@ -77,6 +77,8 @@ reasons! {
     LimitReached = "LIMIT_REACHED";
     /// Stopping, or could not write.
     Unavailable = "UNAVAILABLE";
+    /// The till gave the payment up before it was booked.
+    Cancelled = "CANCELLED";
 }
 
 impl ReasonCode {

@@ -127,6 +127,26 @@ impl From<AuthorisePayment> for v1::AuthorisePaymentRequest {
     }
 }
 
+/// Settles an unknown outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelPayment {
+    /// The payment to give up.
+    pub payment: PaymentId,
+    /// What it was for.
+    pub amount: Money,
+}
+
+impl TryFrom<v1::CancelPaymentRequest> for CancelPayment {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::CancelPaymentRequest) -> Parsed<Self> {
+        Ok(Self {
+            payment: named("name", &wire.name)?,
+            amount: amount(wire.amount)?,
+        })
+    }
+}
+
 /// Moves money into or out of a wallet (`TopUp`, `PayOut`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalletTransfer {
@@ -418,6 +438,7 @@ pub fn fuzz_requests(bytes: &[u8]) {
     parse::<v1::CreateCustomerRequest, CreateCustomer>(bytes);
     parse::<v1::EnrolRequest, Enrol>(bytes);
     parse::<v1::AuthorisePaymentRequest, AuthorisePayment>(bytes);
+    parse::<v1::CancelPaymentRequest, CancelPayment>(bytes);
     parse::<v1::TopUpRequest, WalletTransfer>(bytes);
     parse::<v1::CreateTillRequest, CreateTill>(bytes);
     parse::<v1::ReportReaderRequest, ReportReader>(bytes);
