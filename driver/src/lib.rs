@@ -1,1 +1,53 @@
-//! Placeholder of the skeleton.
+//! One palm reader over USB: bytes below, images and events above.
+//!
+//! Layers, from the cable up; each knows only the one below it:
+//!
+//! | layer | module | knows |
+//! |---|---|---|
+//! | bytes to and from a claimed interface | [`transport`] ([`usb`], [`emulator`]) | USB |
+//! | packets, commands, replies, events | [`protocol`] | the reader protocol, no I/O, no clock |
+//! | one reader: open, capture, recover | [`session`] | deadlines, retries |
+//! | readers coming and going | [`hotplug`] | the bus |
+//!
+//! The [`emulator`] is a reader's firmware *below* the transport: every line of protocol code runs
+//! without hardware. `driver/PROTOCOL.md` specifies the bytes.
+//!
+//! This crate deliberately knows nothing of palms: it hands out [`Frame`]s and what to
+//! tell the customer ([`Hint`]); finding a hand in a frame is another crate's work. It never
+//! writes a frame anywhere except from the developer's command `palm-reader capture`.
+//!
+//! Start reading at [`session`]. A whole capture, here against the emulator:
+//!
+//! ```
+//! use std::time::Duration;
+//! use palm_driver::{BurstPlan, CancelToken, EmulatorHandle, Reader, TestPattern};
+//!
+//! let emulator = EmulatorHandle::new(Box::new(TestPattern::new(64, 48)));
+//! emulator.run_line("PALM 7")?;
+//! let transport = emulator.transport().expect("plugged in");
+//! let mut reader = Reader::open(Box::new(transport))?;
+//! let plan = BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8]); // random bytes, from the caller
+//! let frames = reader.capture(&plan, [9; 16], Duration::from_secs(2), &CancelToken::new())?;
+//! assert_eq!(frames.len(), plan.shots().len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod burst;
+pub mod clock;
+pub mod emulator;
+pub mod hotplug;
+pub mod limits;
+pub mod picture;
+pub mod protocol;
+pub mod session;
+pub mod transport;
+pub mod usb;
+
+pub use burst::{BurstPlan, Frame, Light, PlanError, Shot};
+pub use clock::{Bell, Clock, ManualClock, SystemClock};
+pub use emulator::sensor::{Exposure, Sensor, Subject, TestPattern};
+pub use emulator::{EmulatedBus, EmulatedTransport, EmulatorConfig, EmulatorHandle};
+pub use hotplug::{Bus, Change, ReaderAddress, Watch};
+pub use protocol::{HandState, Info, NakCode, Nonce, ProtocolError};
+pub use session::{CancelToken, Event, Hint, Reader, ReaderError, Signal};
+pub use transport::{Transport, TransportError};

@@ -1,0 +1,68 @@
+//! Every bound of this crate, in one place. Lengths in bytes, times in the unit of the type.
+//!
+//! The wire limits are part of the protocol (`PROTOCOL.md` section 7): changing one is a new
+//! protocol version. The host limits are ours alone.
+
+use std::time::Duration;
+
+// Wire.
+
+/// Most pixels of one frame (one byte each): 4 MiB.
+pub const FRAME_PIXELS_MAX: usize = 4 << 20;
+/// Longest side of a frame, in pixels.
+pub const FRAME_SIDE_MAX: u32 = 8192;
+/// Most shots of one burst.
+pub const SHOTS_MAX: usize = 8;
+/// Shortest exposure a plan may ask for, in microseconds.
+pub const EXPOSURE_US_MIN: u32 = 10;
+/// Longest exposure a plan may ask for, in microseconds: beyond it a hand is never still.
+pub const EXPOSURE_US_MAX: u32 = 100_000;
+/// Longest payload of a command packet.
+pub const COMMAND_PAYLOAD_MAX: usize = 1024;
+/// Size of a bulk packet at high speed. A message that is a multiple of it ends with a
+/// zero-length packet.
+pub const BULK_PACKET_LEN: usize = 512;
+
+// Host.
+
+/// Bytes asked of one bulk IN transfer. One large transfer is faster than many in flight
+/// (`1 MiB x 1` measured best on an emulated host controller); a short packet ends it early.
+pub const BULK_TRANSFER_LEN: usize = 1 << 20;
+/// Bytes the emulated reader moves in one bulk IN transfer: small, so that a frame takes several.
+pub const EMULATED_TRANSFER_LEN: usize = 64 << 10;
+/// A blocked wait looks at its cancel token this often.
+pub const CANCEL_SLICE: Duration = Duration::from_millis(20);
+/// Time allowed for a command other than a capture to be answered.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longest silence within an answer: a message lost by the reader costs this much, not the whole
+/// deadline.
+pub const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// Time allowed for each rung of the recovery ladder. Not part of a capture's own deadline.
+pub const RECOVERY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Messages thrown away while looking for the answer that ends a resynchronisation.
+pub const RESYNC_MESSAGES_MAX: usize = 64;
+/// Attempts at one capture, the first included.
+pub const CAPTURE_ATTEMPTS: usize = 2;
+/// How long cancelled USB transfers may take to come back before they are given up.
+pub const USB_DRAIN: Duration = Duration::from_millis(100);
+/// How long a device that is listed but not yet configured may take to become usable.
+pub const USB_SETTLE: Duration = Duration::from_millis(500);
+/// Pause between two attempts to open such a device.
+pub const USB_SETTLE_STEP: Duration = Duration::from_millis(20);
+/// The bus is listed again at least this often, because change notices need a udev daemon.
+pub const HOTPLUG_POLL: Duration = Duration::from_millis(500);
+
+// Emulator.
+
+/// Script lines and host messages an emulated reader keeps waiting while it sleeps.
+pub const EMULATOR_INBOX_MAX: usize = 1024;
+/// Unread events an emulated reader keeps; the oldest goes first.
+pub const EMULATOR_EVENTS_MAX: usize = 64;
+/// Faults that may be set on an emulated reader at once.
+pub const EMULATOR_FAULTS_MAX: usize = 256;
+/// Longest script line.
+pub const SCRIPT_LINE_MAX: usize = 4096;
+/// Most lines of one script.
+pub const SCRIPT_LINES_MAX: usize = EMULATOR_INBOX_MAX;
+/// Longest `SLEEP`, in milliseconds: ten minutes.
+pub const SCRIPT_SLEEP_MS_MAX: u64 = 600_000;

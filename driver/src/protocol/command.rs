@@ -1,0 +1,252 @@
+//! Host to reader.
+
+use super::fields::Fields;
+use super::{NakCode, Nonce, Packet, ProtocolError, encode};
+use crate::burst::{BurstPlan, Light, Shot};
+use crate::limits::SHOTS_MAX;
+
+/// How a [`Pattern`] moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatternEffect {
+    /// On and off twice a second.
+    Blink,
+    /// Swelling and fading.
+    Pulse,
+    /// On.
+    Steady,
+}
+
+/// What the LED ring shows and the sounder plays. The reader has no opinion about their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pattern {
+    /// Red, green, blue of the ring; all 0 is off.
+    pub colour: [u8; 3],
+    /// How the ring moves.
+    pub effect: PatternEffect,
+    /// Pitch of the tone in hertz; 0 is silence.
+    pub tone_hz: u16,
+    /// Length of the tone in milliseconds.
+    pub tone_ms: u16,
+}
+
+/// What a host may ask. Every command is answered by exactly one reply, except `Capture`, which is
+/// answered by its frames and a `CaptureDone`, and any may be answered by a `Nak`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Stop what is going on, forget the plan. Answer: `Ack`, and nothing older after it.
+    Abort,
+    /// Keep this plan under this nonce. Answer: `Ack`.
+    Arm {
+        /// Names the capture.
+        nonce: Nonce,
+        /// What to photograph.
+        plan: BurstPlan,
+    },
+    /// Play the armed plan. Answer: one `Frame` a shot, in order, then `CaptureDone`.
+    Capture {
+        /// Must be the armed one.
+        nonce: Nonce,
+    },
+    /// Begin or begin again: both sides start afresh. Answer: `Info`.
+    Hello {
+        /// Oldest protocol version the host speaks.
+        version_min: u8,
+        /// Newest protocol version the host speaks.
+        version_max: u8,
+    },
+    /// Answer: `Pong` with the same bytes.
+    Ping(u64),
+    /// Show and play. Answer: `Ack`.
+    Signal(Pattern),
+}
+
+impl Command {
+    /// Type number on the wire.
+    #[must_use]
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Hello { .. } => 0x01,
+            Self::Arm { .. } => 0x02,
+            Self::Capture { .. } => 0x03,
+            Self::Abort => 0x04,
+            Self::Ping(_) => 0x05,
+            Self::Signal(_) => 0x06,
+        }
+    }
+
+    /// The packet.
+    #[must_use]
+    pub fn encode(&self, sequence: u32) -> Vec<u8> {
+        let mut payload = Vec::new();
+        match self {
+            Self::Abort => {}
+            Self::Arm { nonce, plan } => encode_arm(&mut payload, *nonce, plan),
+            Self::Capture { nonce } => payload.extend(nonce),
+            Self::Hello {
+                version_min,
+                version_max,
+            } => {
+                payload.extend([*version_min, *version_max, 0, 0]);
+            }
+            Self::Ping(echo) => payload.extend(echo.to_le_bytes()),
+            Self::Signal(pattern) => encode_pattern(&mut payload, *pattern),
+        }
+        encode(self.kind(), sequence, 0, &payload)
+    }
+
+    /// Reads what a host sent.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] names the message and the field; a reader answers it with [`Self::nak`].
+    pub fn parse(packet: &Packet) -> Result<Self, ProtocolError> {
+        let payload = &packet.payload;
+        match packet.kind {
+            0x01 => parse_hello(payload),
+            0x02 => parse_arm(payload),
+            0x03 => {
+                let mut fields = Fields::new("CAPTURE", payload);
+                let nonce = fields.array("nonce")?;
+                fields.end().map(|()| Self::Capture { nonce })
+            }
+            0x04 => Fields::new("ABORT", payload).end().map(|()| Self::Abort),
+            0x05 => {
+                let mut fields = Fields::new("PING", payload);
+                let echo = fields.u64("echo")?;
+                fields.end().map(|()| Self::Ping(echo))
+            }
+            0x06 => parse_signal(payload),
+            other => Err(ProtocolError::UnknownType(other)),
+        }
+    }
+
+    /// The code with which a reader refuses a command that did not parse.
+    #[must_use]
+    pub fn nak(error: ProtocolError) -> NakCode {
+        match error {
+            ProtocolError::UnknownType(_) => NakCode::UnknownType,
+            ProtocolError::UnsupportedVersion(_) => NakCode::UnsupportedVersion,
+            ProtocolError::BadPlan(_) | ProtocolError::UnknownValue { .. } => NakCode::BadArgument,
+            _ => NakCode::Malformed,
+        }
+    }
+}
+
+impl Light {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Ambient => 0,
+            Self::Nir => 1,
+            Self::Visible => 2,
+        }
+    }
+
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        [Self::Ambient, Self::Nir, Self::Visible]
+            .into_iter()
+            .find(|light| light.code() == code)
+    }
+}
+
+impl PatternEffect {
+    fn code(self) -> u8 {
+        match self {
+            Self::Steady => 0,
+            Self::Pulse => 1,
+            Self::Blink => 2,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        [Self::Steady, Self::Pulse, Self::Blink]
+            .into_iter()
+            .find(|effect| effect.code() == code)
+    }
+}
+
+fn encode_arm(payload: &mut Vec<u8>, nonce: Nonce, plan: &BurstPlan) {
+    payload.extend(nonce);
+    let count = u8::try_from(plan.shots().len()).expect("invariant: a plan has at most 8 shots");
+    payload.extend([count, 0, 0, 0]);
+    for shot in plan.shots() {
+        payload.extend([shot.light.code(), shot.led_mask, 0, 0]);
+        payload.extend(shot.exposure_us.to_le_bytes());
+    }
+}
+
+fn parse_arm(payload: &[u8]) -> Result<Command, ProtocolError> {
+    let mut fields = Fields::new("ARM", payload);
+    let nonce = fields.array("nonce")?;
+    let count = usize::from(fields.u8("shot count")?);
+    fields.zeros::<3>("after shot count")?;
+    let mut shots = Vec::new();
+    // One beyond the limit is enough for the plan to be refused as too long.
+    for _ in 0..count.min(SHOTS_MAX + 1) {
+        let code = fields.u8("light")?;
+        let light =
+            Light::from_code(code).ok_or_else(|| fields.unknown("light", u32::from(code)))?;
+        let led_mask = fields.u8("LED mask")?;
+        fields.zeros::<2>("after LED mask")?;
+        shots.push(Shot {
+            light,
+            led_mask,
+            exposure_us: fields.u32("exposure")?,
+        });
+    }
+    let plan = BurstPlan::new(shots).map_err(ProtocolError::BadPlan)?;
+    fields.end().map(|()| Command::Arm { nonce, plan })
+}
+
+fn parse_hello(payload: &[u8]) -> Result<Command, ProtocolError> {
+    let mut fields = Fields::new("HELLO", payload);
+    let (version_min, version_max) = (fields.u8("oldest version")?, fields.u8("newest version")?);
+    fields.zeros::<2>("after versions")?;
+    fields.end().map(|()| Command::Hello {
+        version_min,
+        version_max,
+    })
+}
+
+fn encode_pattern(payload: &mut Vec<u8>, pattern: Pattern) {
+    payload.extend(pattern.colour);
+    payload.push(pattern.effect.code());
+    payload.extend(pattern.tone_hz.to_le_bytes());
+    payload.extend(pattern.tone_ms.to_le_bytes());
+}
+
+fn parse_signal(payload: &[u8]) -> Result<Command, ProtocolError> {
+    let mut fields = Fields::new("SIGNAL", payload);
+    let colour = fields.array("colour")?;
+    let code = fields.u8("effect")?;
+    let effect =
+        PatternEffect::from_code(code).ok_or_else(|| fields.unknown("effect", u32::from(code)))?;
+    let (tone_hz, tone_ms) = (fields.u16("tone pitch")?, fields.u16("tone length")?);
+    fields.end().map(|()| {
+        Command::Signal(Pattern {
+            colour,
+            effect,
+            tone_hz,
+            tone_ms,
+        })
+    })
+}
+
+/// Parses arbitrary bytes (type, then payload) as a command; must not panic.
+#[doc(hidden)]
+pub fn fuzz_command(bytes: &[u8]) {
+    let Some((kind, payload)) = bytes.split_first() else {
+        return;
+    };
+    let payload = zeroize::Zeroizing::new(payload.to_vec());
+    let packet = Packet {
+        kind: *kind,
+        sequence: 0,
+        answers: 0,
+        payload,
+    };
+    if let Ok(command) = Command::parse(&packet) {
+        assert_eq!(
+            command.encode(0).get(super::HEADER_LEN..),
+            Some(packet.payload.as_slice())
+        );
+    }
+}

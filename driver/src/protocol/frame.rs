@@ -1,0 +1,90 @@
+//! The payload of one image frame: 36 bytes that say what it is, then the pixels.
+
+use zeroize::Zeroizing;
+
+use super::fields::Fields;
+use super::{Nonce, ProtocolError};
+use crate::burst::{Frame, Light, Shot};
+
+/// Bytes before the pixels.
+pub const FRAME_HEADER_LEN: usize = 36;
+/// One byte a pixel, grey, row by row from the top left. The only format of version 1.
+const FORMAT_GREY8: u8 = 1;
+
+/// One photograph and where it belongs.
+#[derive(Debug)]
+pub struct ImageFrame {
+    /// Its place in the burst, from 0.
+    pub index: u8,
+    /// Names the capture.
+    pub nonce: Nonce,
+    /// The photograph; it carries the shot it answers.
+    pub frame: Frame,
+}
+
+impl ImageFrame {
+    /// Reads a FRAME payload, keeping its buffer.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] names the field.
+    pub fn parse(payload: Zeroizing<Vec<u8>>) -> Result<Self, ProtocolError> {
+        let mut fields = Fields::new("FRAME", &payload);
+        let nonce = fields.array("nonce")?;
+        let index = fields.u8("index")?;
+        let code = fields.u8("light")?;
+        let light =
+            Light::from_code(code).ok_or_else(|| fields.unknown("light", u32::from(code)))?;
+        let led_mask = fields.u8("LED mask")?;
+        let format = fields.u8("format")?;
+        if format != FORMAT_GREY8 {
+            return Err(fields.unknown("format", u32::from(format)));
+        }
+        let exposure_us = fields.u32("exposure")?;
+        let (width, height) = (fields.u32("width")?, fields.u32("height")?);
+        fields.zeros::<4>("after height")?;
+        let shot = Shot {
+            light,
+            led_mask,
+            exposure_us,
+        };
+        let frame = Frame::behind_header(shot, (width, height), payload, FRAME_HEADER_LEN)
+            .map_err(|e| ProtocolError::BadDimensions {
+                width,
+                height,
+                pixels: e.pixels,
+            })?;
+        Ok(Self {
+            index,
+            nonce,
+            frame,
+        })
+    }
+}
+
+/// Writes a FRAME payload.
+#[must_use]
+pub fn encode_frame(nonce: Nonce, index: u8, frame: &Frame) -> Zeroizing<Vec<u8>> {
+    let shot = frame.shot();
+    let mut payload = Vec::with_capacity(FRAME_HEADER_LEN + frame.pixels().len());
+    payload.extend(nonce);
+    payload.extend([index, shot.light.code(), shot.led_mask, FORMAT_GREY8]);
+    payload.extend(shot.exposure_us.to_le_bytes());
+    payload.extend(frame.width().to_le_bytes());
+    payload.extend(frame.height().to_le_bytes());
+    payload.extend([0; 4]);
+    payload.extend(frame.pixels());
+    Zeroizing::new(payload)
+}
+
+/// Parses arbitrary bytes as a FRAME payload; must not panic.
+#[doc(hidden)]
+pub fn fuzz_frame(bytes: &[u8]) {
+    if let Ok(image) = ImageFrame::parse(Zeroizing::new(bytes.to_vec())) {
+        let again = encode_frame(image.nonce, image.index, &image.frame);
+        assert_eq!(
+            again.as_slice(),
+            bytes,
+            "what was decoded encodes to the same bytes"
+        );
+    }
+}

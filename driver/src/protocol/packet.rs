@@ -1,0 +1,271 @@
+//! The packet: a 24-byte header, a payload, and a checksum over both.
+
+use std::fmt::Debug;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::fields::Fields;
+use super::{PAYLOAD_MAX, ProtocolError};
+
+/// First bytes of every packet.
+pub const MAGIC: [u8; 4] = *b"OPRP";
+/// The protocol version this crate speaks.
+pub const VERSION: u8 = 1;
+/// Bytes before the payload.
+pub const HEADER_LEN: usize = 24;
+/// The header without its checksum, which is its last field.
+const CHECKED_LEN: usize = HEADER_LEN - 4;
+
+/// One packet, checked for damage but not yet for meaning.
+pub struct Packet {
+    /// Type number, see [`super::Command`] and [`super::Reply`].
+    pub kind: u8,
+    /// The sender's count of its packets.
+    pub sequence: u32,
+    /// In a reply: the sequence number of the command it answers. In a command: 0.
+    pub answers: u32,
+    /// Wiped on drop, because it may be a frame.
+    pub payload: Zeroizing<Vec<u8>>,
+}
+
+impl Debug for Packet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            kind,
+            sequence,
+            answers,
+            payload,
+        } = self;
+        write!(
+            f,
+            "Packet({kind:#04x} #{sequence} -> #{answers}, {} bytes)",
+            payload.len()
+        )
+    }
+}
+
+/// Writes one packet. The caller ends the USB message.
+///
+/// # Panics
+/// When `payload` is longer than [`PAYLOAD_MAX`]: nothing of ours makes one.
+#[must_use]
+pub fn encode(kind: u8, sequence: u32, answers: u32, payload: &[u8]) -> Vec<u8> {
+    assert!(
+        payload.len() <= PAYLOAD_MAX,
+        "a payload of {} bytes was built",
+        payload.len()
+    );
+    let length = u32::try_from(payload.len()).expect("invariant: PAYLOAD_MAX fits in 32 bits");
+    let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
+    bytes.extend(MAGIC);
+    bytes.extend([VERSION, kind, 0, 0]); // flags, reserved
+    bytes.extend(sequence.to_le_bytes());
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(answers.to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), payload);
+    bytes.extend(crc.to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+#[derive(Clone, Copy)]
+struct Header {
+    kind: u8,
+    sequence: u32,
+    answers: u32,
+    length: usize,
+    crc: u32,
+    /// Checksum of the header's own bytes, to be continued over the payload.
+    crc_so_far: u32,
+}
+
+impl Header {
+    fn parse(bytes: &[u8; HEADER_LEN], payload_max: usize) -> Result<Self, ProtocolError> {
+        let mut fields = Fields::new("packet header", bytes);
+        if fields.array::<4>("magic")? != MAGIC {
+            return Err(ProtocolError::BadMagic);
+        }
+        match fields.u8("version")? {
+            VERSION => {}
+            other => return Err(ProtocolError::UnsupportedVersion(other)),
+        }
+        let kind = fields.u8("type")?;
+        match fields.u8("flags")? {
+            0 => {}
+            other => return Err(ProtocolError::UnsupportedFlags(other)),
+        }
+        fields.zeros::<1>("byte 7")?;
+        let sequence = fields.u32("sequence")?;
+        let length = usize::try_from(fields.u32("length")?).unwrap_or(usize::MAX);
+        if length > payload_max {
+            return Err(ProtocolError::TooLarge {
+                length,
+                max: payload_max,
+            });
+        }
+        let answers = fields.u32("answers")?;
+        let crc = fields.u32("crc")?;
+        let (checked, _) = bytes.split_at_checked(CHECKED_LEN).unwrap_or((bytes, &[]));
+        Ok(Self {
+            kind,
+            sequence,
+            answers,
+            length,
+            crc,
+            crc_so_far: crc32c::crc32c(checked),
+        })
+    }
+}
+
+/// Puts packets together from the pieces that a transport delivers.
+///
+/// A malformed message is reported once, as early as it can be seen; the rest of that message is
+/// swallowed, and the next message starts afresh.
+#[derive(Default)]
+pub struct Decoder {
+    header_bytes: Vec<u8>,
+    header: Option<Header>,
+    payload: Zeroizing<Vec<u8>>,
+    payload_max: usize,
+    skipping: bool,
+}
+
+impl Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Decoder({} payload bytes, skipping: {})",
+            self.payload.len(),
+            self.skipping
+        )
+    }
+}
+
+impl Decoder {
+    /// A decoder that accepts payloads up to `payload_max` bytes.
+    #[must_use]
+    pub fn new(payload_max: usize) -> Self {
+        Self {
+            payload_max,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the next piece; `last` says that the USB message ends with it. Returns the packet
+    /// when its message is complete. An empty message (a stray zero-length packet) is nothing.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] for the message at hand; push on with the following pieces.
+    pub fn push(&mut self, bytes: &[u8], last: bool) -> Result<Option<Packet>, ProtocolError> {
+        let outcome = if self.skipping {
+            Ok(None)
+        } else {
+            match self.absorb(bytes) {
+                Ok(()) if last => self.finish(),
+                Ok(()) => return Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.clear();
+        self.skipping = !last;
+        outcome
+    }
+
+    /// Forgets an unfinished message. The next piece starts a new one.
+    pub fn clear(&mut self) {
+        self.header_bytes.clear();
+        self.header = None;
+        self.payload.zeroize();
+        self.skipping = false;
+    }
+
+    fn absorb(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        let missing = HEADER_LEN.saturating_sub(self.header_bytes.len());
+        let (head, body) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
+        self.header_bytes.extend(head);
+        if self.header.is_none()
+            && let Ok(header) = <&[u8; HEADER_LEN]>::try_from(self.header_bytes.as_slice())
+        {
+            let header = Header::parse(header, self.payload_max)?;
+            // Exactly once, so that growing never leaves a copy of pixels behind.
+            self.payload.reserve_exact(header.length);
+            self.header = Some(header);
+        }
+        let room = self
+            .header
+            .map_or(0, |header| header.length - self.payload.len());
+        match body.len().checked_sub(room) {
+            None | Some(0) => self.payload.extend_from_slice(body),
+            Some(extra) => {
+                return Err(ProtocolError::TooLong {
+                    message: "packet",
+                    extra,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Option<Packet>, ProtocolError> {
+        let Some(header) = self.header else {
+            return match self.header_bytes.len() {
+                0 => Ok(None),
+                got => Err(ProtocolError::Truncated {
+                    expected: HEADER_LEN,
+                    got,
+                }),
+            };
+        };
+        if self.payload.len() != header.length {
+            let expected = HEADER_LEN + header.length;
+            return Err(ProtocolError::Truncated {
+                expected,
+                got: HEADER_LEN + self.payload.len(),
+            });
+        }
+        if crc32c::crc32c_append(header.crc_so_far, &self.payload) != header.crc {
+            return Err(ProtocolError::CrcMismatch);
+        }
+        let Header {
+            kind,
+            sequence,
+            answers,
+            ..
+        } = header;
+        let payload = std::mem::take(&mut self.payload);
+        Ok(Some(Packet {
+            kind,
+            sequence,
+            answers,
+            payload,
+        }))
+    }
+}
+
+/// Feeds arbitrary bytes to the decoder in arbitrary pieces; must not panic. The first byte of
+/// each piece says how long it is and whether it ends the message.
+#[doc(hidden)]
+pub fn fuzz_packet(bytes: &[u8]) {
+    let mut decoder = Decoder::new(PAYLOAD_MAX);
+    let mut rest = bytes;
+    while let Some((control, tail)) = rest.split_first() {
+        let (piece, next) = tail
+            .split_at_checked(usize::from(control >> 1))
+            .unwrap_or((tail, &[]));
+        if let Ok(Some(packet)) = decoder.push(piece, control & 1 == 1) {
+            let Packet {
+                kind,
+                sequence,
+                answers,
+                payload,
+            } = &packet;
+            let again = encode(*kind, *sequence, *answers, payload);
+            let twin = Decoder::new(PAYLOAD_MAX).push(&again, true);
+            assert!(
+                matches!(twin, Ok(Some(_))),
+                "what was decoded encodes to a packet"
+            );
+        }
+        rest = next;
+    }
+}

@@ -1,0 +1,581 @@
+//! Round trips, refusals by name, the specification's vectors, and a seeded fuzz.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::burst::{BurstPlan, Frame, Light, PlanError, Shot};
+use crate::emulator::script::fuzz_script;
+use crate::picture::fuzz_picture;
+
+/// The document a hardware maker reads.
+const SPECIFICATION: &str = include_str!("../../PROTOCOL.md");
+
+/// Bytes of the hex block that follows `name` in the specification.
+fn vector(name: &str) -> Vec<u8> {
+    let (_, after) = SPECIFICATION
+        .split_once(&format!("Vector `{name}`"))
+        .unwrap();
+    let block = after.split("```").nth(1).unwrap();
+    let digits: String = block.chars().filter(char::is_ascii_hexdigit).collect();
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+fn example_shot() -> Shot {
+    Shot {
+        light: Light::Nir,
+        led_mask: 0x5a,
+        exposure_us: 4000,
+    }
+}
+
+fn example_nonce() -> Nonce {
+    std::array::from_fn(|at| u8::try_from(at).unwrap())
+}
+
+fn example_info() -> Info {
+    Info {
+        version: 1,
+        shots_max: 8,
+        leds: 8,
+        exposure_us_min: 10,
+        exposure_us_max: 100_000,
+        frame_pixels_max: 4_194_304,
+        model: "Reader".to_owned(),
+        serial: "0001".to_owned(),
+        firmware: "1.2.3".to_owned(),
+    }
+}
+
+fn packet(reply: &Reply, sequence: u32, answers: u32) -> Vec<u8> {
+    encode(reply.kind(), sequence, answers, &reply.payload().unwrap())
+}
+
+#[test]
+fn specification_vectors_are_what_the_code_sends() {
+    let ambient = Shot {
+        light: Light::Ambient,
+        led_mask: 0,
+        exposure_us: 4000,
+    };
+    let plan = BurstPlan::new(vec![ambient, example_shot()]).unwrap();
+    let nonce = example_nonce();
+    let pattern = Pattern {
+        colour: [0, 255, 0],
+        effect: PatternEffect::Steady,
+        tone_hz: 1320,
+        tone_ms: 250,
+    };
+    let frame = Frame::new(example_shot(), 3, 2, vec![10, 20, 30, 40, 50, 60]).unwrap();
+    let present = EventKind::Hand(HandState::Present);
+    let event = ReaderEvent {
+        kind: present,
+        sequence: 7,
+        uptime_ms: 1000,
+    };
+    for (name, bytes) in [
+        (
+            "HELLO",
+            Command::Hello {
+                version_min: 1,
+                version_max: 1,
+            }
+            .encode(1),
+        ),
+        ("INFO", packet(&Reply::Info(example_info()), 0, 1)),
+        ("ARM", Command::Arm { nonce, plan }.encode(2)),
+        ("ACK", packet(&Reply::Ack, 1, 2)),
+        ("CAPTURE", Command::Capture { nonce }.encode(3)),
+        (
+            "FRAME",
+            encode(Reply::FRAME, 2, 3, &encode_frame(nonce, 1, &frame)),
+        ),
+        (
+            "CAPTURE_DONE",
+            packet(&Reply::CaptureDone { nonce, frames: 2 }, 3, 3),
+        ),
+        ("NAK", packet(&Reply::Nak(NakCode::Busy), 4, 4)),
+        ("SIGNAL", Command::Signal(pattern).encode(4)),
+        ("PING", Command::Ping(0x0102_0304_0506_0708).encode(5)),
+        ("PONG", packet(&Reply::Pong(0x0102_0304_0506_0708), 5, 5)),
+        ("ABORT", Command::Abort.encode(6)),
+        ("EVENT", event.encode().to_vec()),
+    ] {
+        assert_eq!(hex(&vector(name)), hex(&bytes), "vector {name}");
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let lines = bytes.chunks(16).map(|line| {
+        line.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn specification_names_every_number() {
+    for code in NakCode::NAMED {
+        let row = format!(
+            "| {} | `{}` |",
+            code.code(),
+            screaming(&format!("{code:?}"))
+        );
+        assert!(SPECIFICATION.contains(&row), "NAK table lacks {row}");
+    }
+    for state in HandState::ALL {
+        assert!(
+            SPECIFICATION.contains(&format!("`{}`", state.word())),
+            "{state:?}"
+        );
+    }
+    let limit = crate::limits::FRAME_PIXELS_MAX.to_string();
+    assert!(SPECIFICATION.contains(&limit), "frame limit {limit}");
+}
+
+fn screaming(camel: &str) -> String {
+    let words = camel.chars().enumerate().flat_map(|(at, c)| {
+        let gap = (at > 0 && c.is_uppercase()).then_some('_');
+        gap.into_iter().chain(c.to_uppercase())
+    });
+    words.collect()
+}
+
+fn decode(bytes: &[u8]) -> Result<Option<Packet>, ProtocolError> {
+    Decoder::new(PAYLOAD_MAX).push(bytes, true)
+}
+
+/// Writes over the header of a valid packet and makes its checksum right again.
+fn forged(at: usize, value: u8) -> Vec<u8> {
+    let mut bytes = Command::Ping(1).encode(1);
+    bytes[at] = value;
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &bytes[24..]);
+    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn malformed_packets_are_refused_by_name() {
+    use ProtocolError as E;
+    let whole = Command::Ping(1).encode(1);
+    let mut damaged = whole.clone();
+    damaged[30] ^= 1;
+    let mut longer = whole.clone();
+    longer.push(0);
+    for (bytes, error) in [
+        (forged(0, b'X'), E::BadMagic),
+        (forged(4, 2), E::UnsupportedVersion(2)),
+        (forged(6, 1), E::UnsupportedFlags(1)),
+        (
+            forged(7, 1),
+            E::ReservedNotZero {
+                message: "packet header",
+                field: "byte 7",
+            },
+        ),
+        (
+            forged(15, 0xff),
+            E::TooLarge {
+                length: 0xff00_0008,
+                max: PAYLOAD_MAX,
+            },
+        ),
+        (
+            forged(12, 9),
+            E::Truncated {
+                expected: 33,
+                got: 32,
+            },
+        ),
+        (
+            whole[..31].to_vec(),
+            E::Truncated {
+                expected: 32,
+                got: 31,
+            },
+        ),
+        (
+            whole[..5].to_vec(),
+            E::Truncated {
+                expected: 24,
+                got: 5,
+            },
+        ),
+        (damaged, E::CrcMismatch),
+        (
+            longer,
+            E::TooLong {
+                message: "packet",
+                extra: 1,
+            },
+        ),
+    ] {
+        assert_eq!(decode(&bytes).unwrap_err(), error);
+    }
+    assert!(
+        decode(&[]).unwrap().is_none(),
+        "a stray zero-length packet is nothing"
+    );
+}
+
+#[test]
+fn bad_message_is_reported_once_and_the_next_one_is_read() {
+    let mut decoder = Decoder::new(PAYLOAD_MAX);
+    let good = Command::Abort.encode(9);
+    assert_eq!(
+        decoder.push(&[0; 512], false).unwrap_err(),
+        ProtocolError::BadMagic
+    );
+    for _ in 0..3 {
+        assert!(
+            decoder.push(&good, false).unwrap().is_none(),
+            "still the bad message"
+        );
+    }
+    assert!(decoder.push(&[1, 2], true).unwrap().is_none(), "its end");
+    assert_eq!(decoder.push(&good, true).unwrap().unwrap().sequence, 9);
+}
+
+fn refused(kind: u8, payload: &[u8]) -> ProtocolError {
+    let payload = zeroize::Zeroizing::new(payload.to_vec());
+    Reply::parse(Packet {
+        kind,
+        sequence: 0,
+        answers: 0,
+        payload,
+    })
+    .unwrap_err()
+}
+
+#[test]
+fn malformed_replies_are_refused_by_field() {
+    use ProtocolError as E;
+    let unknown = |field, value| E::UnknownValue {
+        message: "INFO",
+        field,
+        value,
+    };
+    let short = |message, field| E::TooShort { message, field };
+    let mut info = example_info().encode();
+    assert_eq!(info.len(), INFO_LEN);
+    info[16] = 0x07;
+    assert_eq!(refused(0x81, &info), unknown("model", 7));
+    info[16] = b'R';
+    info[39] = b'x'; // after the padding began
+    assert_eq!(refused(0x81, &info), unknown("model", u32::from(b'x')));
+    info[2] = 9;
+    assert_eq!(refused(0x81, &info), unknown("LEDs", 9));
+    info[0] = 2;
+    assert_eq!(refused(0x81, &info), E::UnsupportedVersion(2));
+    assert_eq!(refused(0x81, &[1, 8]), short("INFO", "LEDs"));
+    assert_eq!(
+        refused(0x82, &[0]),
+        E::TooLong {
+            message: "ACK",
+            extra: 1
+        }
+    );
+    assert_eq!(refused(0x83, &[0; 7]), short("PONG", "echo"));
+    assert_eq!(
+        refused(0x85, &[0; 16]),
+        short("CAPTURE_DONE", "frame count")
+    );
+    assert_eq!(refused(0xbf, &[]), short("NAK", "code"));
+    assert_eq!(refused(0x42, &[]), E::UnknownType(0x42));
+}
+
+#[test]
+fn malformed_frames_are_refused_by_field() {
+    use ProtocolError as E;
+    let unknown = |field, value| E::UnknownValue {
+        message: "FRAME",
+        field,
+        value,
+    };
+    let frame = Frame::new(example_shot(), 2, 1, vec![1, 2]).unwrap();
+    let payload = encode_frame([0; 16], 0, &frame);
+    let with = |at: usize, value| {
+        let mut bytes = payload.to_vec();
+        bytes[at] = value;
+        refused(Reply::FRAME, &bytes)
+    };
+    assert_eq!(with(17, 3), unknown("light", 3));
+    assert_eq!(with(19, 2), unknown("format", 2));
+    assert_eq!(
+        with(24, 3),
+        E::BadDimensions {
+            width: 3,
+            height: 1,
+            pixels: 2
+        }
+    );
+    assert_eq!(
+        with(27, 0xff),
+        E::BadDimensions {
+            width: 0xff00_0002,
+            height: 1,
+            pixels: 2
+        }
+    );
+    assert_eq!(
+        with(32, 1),
+        E::ReservedNotZero {
+            message: "FRAME",
+            field: "after height"
+        }
+    );
+    let short = E::TooShort {
+        message: "FRAME",
+        field: "exposure",
+    };
+    assert_eq!(refused(Reply::FRAME, &payload[..20]), short);
+}
+
+#[test]
+fn impossible_plan_on_the_wire_is_refused() {
+    let arm = |shots: &[u8], count| {
+        let payload = [&[0; 16][..], &[count, 0, 0, 0], shots].concat();
+        let payload = zeroize::Zeroizing::new(payload);
+        Command::parse(&Packet {
+            kind: 0x02,
+            sequence: 0,
+            answers: 0,
+            payload,
+        })
+        .unwrap_err()
+    };
+    assert_eq!(arm(&[], 0), ProtocolError::BadPlan(PlanError::Count(0)));
+    let dark = PlanError::Mask {
+        index: 0,
+        led_mask: 0,
+    };
+    assert_eq!(
+        arm(&[1, 0, 0, 0, 100, 0, 0, 0], 1),
+        ProtocolError::BadPlan(dark)
+    );
+    assert_eq!(
+        arm(&[], 255),
+        ProtocolError::TooShort {
+            message: "ARM",
+            field: "light"
+        }
+    );
+}
+
+#[test]
+fn malformed_events_are_refused_by_field() {
+    let event = ReaderEvent {
+        kind: EventKind::Tamper,
+        sequence: 1,
+        uptime_ms: 2,
+    };
+    let good = event.encode();
+    let with = |at: usize, value: u8| {
+        let mut bytes = good;
+        bytes[at] = value;
+        let crc = crc32c::crc32c(&bytes[..12]);
+        bytes[12..].copy_from_slice(&crc.to_le_bytes());
+        ReaderEvent::parse(&bytes).unwrap_err()
+    };
+    let unknown = |field, value| ProtocolError::UnknownValue {
+        message: "event",
+        field,
+        value,
+    };
+    assert_eq!(with(0, 2), ProtocolError::UnsupportedVersion(2));
+    assert_eq!(with(1, 9), unknown("kind", 9));
+    assert_eq!(with(2, 1), unknown("detail", 1));
+    assert_eq!(
+        with(3, 1),
+        ProtocolError::ReservedNotZero {
+            message: "event",
+            field: "byte 3"
+        }
+    );
+    let mut damaged = good;
+    damaged[5] ^= 1;
+    assert_eq!(
+        ReaderEvent::parse(&damaged),
+        Err(ProtocolError::CrcMismatch)
+    );
+    let short = ProtocolError::TooShort {
+        message: "event",
+        field: "crc",
+    };
+    assert_eq!(ReaderEvent::parse(&good[..15]), Err(short));
+    let long = ProtocolError::TooLong {
+        message: "event",
+        extra: 1,
+    };
+    assert_eq!(ReaderEvent::parse(&[&good[..], &[0]].concat()), Err(long));
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): enough to make reproducible bytes.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn feed_all(bytes: &[u8]) {
+    fuzz_packet(bytes);
+    fuzz_command(bytes);
+    fuzz_reply(bytes);
+    fuzz_frame(bytes);
+    fuzz_event(bytes);
+    fuzz_script(bytes);
+}
+
+#[test]
+fn fuzz_smoke_random_and_mutated_inputs_do_not_panic() {
+    let mut state = 20_260_101;
+    let frame = Frame::new(example_shot(), 9, 5, vec![1; 45]).unwrap();
+    let arm = Command::Arm {
+        nonce: [1; 16],
+        plan: BurstPlan::coded([1; 8]),
+    }
+    .encode(1);
+    let seeds = [
+        [&[0xff][..], &arm].concat(), // as one piece of fuzz_packet
+        [&[0x02][..], &arm[HEADER_LEN..]].concat(),
+        [&[0x81][..], &example_info().encode()].concat(),
+        encode_frame([1; 16], 0, &frame).to_vec(),
+        ReaderEvent {
+            kind: EventKind::Button,
+            sequence: 0,
+            uptime_ms: 0,
+        }
+        .encode()
+        .to_vec(),
+        b"PALM 7 L\nHINT too_far\nSLEEP 200\nNAK busy".to_vec(),
+    ];
+    for round in 0..20_000_usize {
+        let mut bytes = seeds[round % seeds.len()].clone();
+        if round % 4 == 0 {
+            let len = usize::try_from(random(&mut state) % 300).unwrap();
+            bytes = (0..len)
+                .map(|_| random(&mut state).to_le_bytes()[0])
+                .collect();
+        } else {
+            for _ in 0..=random(&mut state) % 3 {
+                let at = usize::try_from(random(&mut state)).unwrap() % bytes.len();
+                bytes[at] = random(&mut state).to_le_bytes()[0];
+            }
+            let len = usize::try_from(random(&mut state)).unwrap() % (bytes.len() * 4);
+            bytes.truncate(len.max(1));
+        }
+        feed_all(&bytes);
+    }
+    seeds.iter().for_each(|seed| feed_all(seed));
+    (0..200_u64).for_each(|round| fuzz_picture(&mutated_png(round)));
+}
+
+fn mutated_png(round: u64) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let picture = image::GrayImage::from_pixel(20, 10, image::Luma([9]));
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    let mut bytes = bytes.into_inner();
+    let mut state = round;
+    let at = usize::try_from(random(&mut state)).unwrap() % bytes.len();
+    bytes[at] = random(&mut state).to_le_bytes()[0];
+    bytes
+}
+
+fn any_plan() -> impl Strategy<Value = BurstPlan> {
+    let lit = prop_oneof![Just(Light::Nir), Just(Light::Visible)];
+    let shot = prop_oneof![
+        (10..=100_000_u32).prop_map(|us| Shot {
+            light: Light::Ambient,
+            led_mask: 0,
+            exposure_us: us
+        }),
+        (lit, 1..=u8::MAX, 10..=100_000_u32).prop_map(|(light, led_mask, exposure_us)| Shot {
+            light,
+            led_mask,
+            exposure_us
+        }),
+    ];
+    prop::collection::vec(shot, 1..=8).prop_map(|shots| BurstPlan::new(shots).unwrap())
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let effect = prop_oneof![
+        Just(PatternEffect::Blink),
+        Just(PatternEffect::Pulse),
+        Just(PatternEffect::Steady)
+    ];
+    prop_oneof![
+        Just(Command::Abort),
+        (any::<Nonce>(), any_plan()).prop_map(|(nonce, plan)| Command::Arm { nonce, plan }),
+        any::<Nonce>().prop_map(|nonce| Command::Capture { nonce }),
+        any::<(u8, u8)>().prop_map(|(version_min, version_max)| {
+            Command::Hello {
+                version_min,
+                version_max,
+            }
+        }),
+        any::<u64>().prop_map(Command::Ping),
+        (any::<[u8; 3]>(), effect, any::<u16>(), any::<u16>()).prop_map(
+            |(colour, effect, tone_hz, tone_ms)| {
+                Command::Signal(Pattern {
+                    colour,
+                    effect,
+                    tone_hz,
+                    tone_ms,
+                })
+            }
+        ),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn commands_come_back_however_they_are_cut(
+        commands in prop::collection::vec(any_command(), 1..5),
+        cuts in prop::collection::vec(1..40_usize, 1..20),
+    ) {
+        let mut decoder = Decoder::new(crate::limits::COMMAND_PAYLOAD_MAX);
+        for (sequence, command) in (1..).zip(&commands) {
+            let bytes = command.encode(sequence);
+            let mut rest = bytes.as_slice();
+            let mut cuts = cuts.iter().cycle();
+            let packet = loop {
+                let (piece, after) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+                rest = after;
+                let packet = decoder.push(piece, rest.is_empty()).unwrap();
+                if rest.is_empty() {
+                    break packet.unwrap();
+                }
+                prop_assert!(packet.is_none());
+            };
+            prop_assert_eq!(packet.sequence, sequence);
+            prop_assert_eq!(&Command::parse(&packet).unwrap(), command);
+        }
+    }
+
+    #[test]
+    fn frames_come_back(width in 1..40_u32, height in 1..40_u32, nonce: Nonce, index: u8) {
+        let pixels: Vec<u8> = (0..width * height).map(|at| at.to_le_bytes()[0]).collect();
+        let frame = Frame::new(example_shot(), width, height, pixels.clone()).unwrap();
+        let image = ImageFrame::parse(encode_frame(nonce, index, &frame)).unwrap();
+        prop_assert_eq!((image.index, image.nonce), (index, nonce));
+        prop_assert_eq!(image.frame.shot(), example_shot());
+        prop_assert_eq!((image.frame.width(), image.frame.height()), (width, height));
+        prop_assert_eq!(image.frame.pixels(), pixels);
+    }
+
+    #[test]
+    fn one_flipped_bit_never_goes_unnoticed(at in 0..(HEADER_LEN + 8) * 8) {
+        let mut bytes = Command::Ping(0x55).encode(3);
+        bytes[at / 8] ^= 1 << (at % 8);
+        prop_assert!(decode(&bytes).is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! One open reader: greet it, hear its events, take a burst, recover.
+//!
+//! One thread owns a [`Reader`]. Every call has a deadline, a capture also has a [`CancelToken`].
+//! Whatever happens to a capture, the clean-up runs (`recovery.rs`): afterwards the
+//! reader is ready again, or gone, or the next call tries to recover it first.
+//!
+//! Two kinds of trouble, two types: a [`Hint`] is said to the customer, a [`ReaderError`] to the
+//! operator.
+//!
+//! Not here: bytes ([`crate::protocol`]), finding readers ([`crate::hotplug`]), judging a picture.
+
+mod capture;
+mod error;
+mod event;
+mod link;
+mod recovery;
+
+pub use error::ReaderError;
+pub use event::{Event, Hint, Signal};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::burst::{BurstPlan, Frame};
+use crate::clock::{Clock, Deadline, SystemClock};
+use crate::limits::{CAPTURE_ATTEMPTS, COMMAND_TIMEOUT};
+use crate::protocol::{Command, Info, Nonce, Reply};
+use crate::transport::Transport;
+use link::Link;
+
+/// Stops a capture from another thread. Clones share one state.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks whoever holds a clone to stop. It does within [`crate::limits::CANCEL_SLICE`] plus the
+    /// time the clean-up takes.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Self::cancel`] was called.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Where the session stands between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The reader waits for a command and nothing is on its way.
+    Ready,
+    /// The last clean-up failed; try again before anything else.
+    Unclean,
+    /// The reader left. Final.
+    Gone,
+}
+
+/// A reader that was opened and greeted.
+#[derive(Debug)]
+pub struct Reader {
+    link: Link,
+    info: Info,
+    state: State,
+}
+
+impl Reader {
+    /// Greets the reader behind `transport`, on the machine's clock.
+    ///
+    /// What an earlier program left unfinished in the reader is aborted first.
+    ///
+    /// # Errors
+    /// [`ReaderError`]: `Gone`, or why no rung of the recovery ladder made it answer.
+    pub fn open(transport: Box<dyn Transport>) -> Result<Self, ReaderError> {
+        Self::open_with_clock(transport, Arc::new(SystemClock::new()))
+    }
+
+    /// As [`Self::open`], on a clock of the caller's. An emulated reader must share it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_clock(
+        transport: Box<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ReaderError> {
+        let mut link = Link::new(transport, clock);
+        let info = recovery::greet(&mut link)?;
+        tracing::info!(model = info.model, firmware = info.firmware, "reader open");
+        Ok(Self {
+            link,
+            info,
+            state: State::Ready,
+        })
+    }
+
+    /// What the reader said of itself.
+    #[must_use]
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Waits for what the reader notices by itself; `None` when nothing came in `timeout`.
+    ///
+    /// # Errors
+    /// [`ReaderError::Gone`] after an unplug, otherwise a transport error that persisted.
+    pub fn next_event(&mut self, timeout: Duration) -> Result<Option<Event>, ReaderError> {
+        self.ensure_ready()?;
+        match self.link.next_event(timeout) {
+            Ok(event) => Ok(event),
+            Err(error) => {
+                self.clean_up(error);
+                if self.state == State::Ready {
+                    Ok(None)
+                } else {
+                    Err(self.blame(error))
+                }
+            }
+        }
+    }
+
+    /// Photographs one burst: the frames answer the shots of `plan`, in order.
+    ///
+    /// `nonce` is fresh random bytes; every frame is checked to carry it. A refused, damaged,
+    /// stalled or silent burst is taken once more within `timeout`. The clean-up after a failure
+    /// has time of its own, four times [`crate::limits::RECOVERY_TIMEOUT`] at most.
+    ///
+    /// # Errors
+    /// [`ReaderError`]. After every error but `Gone` the reader can be used again.
+    pub fn capture(
+        &mut self,
+        plan: &BurstPlan,
+        nonce: Nonce,
+        timeout: Duration,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Frame>, ReaderError> {
+        self.ensure_ready()?;
+        let deadline = Deadline::after(self.link.clock(), timeout);
+        let mut attempt = 1;
+        loop {
+            let error = match capture::run(&mut self.link, plan, nonce, deadline, cancel) {
+                Ok(frames) => return Ok(frames),
+                Err(error) => error,
+            };
+            self.clean_up(error);
+            let again = attempt < CAPTURE_ATTEMPTS
+                && error.is_worth_another_try()
+                && deadline.left(self.link.clock()).is_some();
+            if !again || self.state != State::Ready || cancel.is_cancelled() {
+                return Err(self.blame(error));
+            }
+            tracing::warn!(%error, "capture failed, taking it once more");
+            attempt += 1;
+        }
+    }
+
+    /// Shows and plays a signal to the customer.
+    ///
+    /// # Errors
+    /// [`ReaderError`]; a payment does not depend on it.
+    pub fn signal(&mut self, signal: Signal) -> Result<(), ReaderError> {
+        self.command(&Command::Signal(signal.pattern()))
+            .and_then(|reply| match reply {
+                Reply::Ack => Ok(()),
+                other => Err(link::unexpected("ACK", &other)),
+            })
+    }
+
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// [`ReaderError`].
+    pub fn ping(&mut self) -> Result<(), ReaderError> {
+        const ECHO: u64 = 0x0123_4567_89ab_cdef;
+        self.command(&Command::Ping(ECHO))
+            .and_then(|reply| match reply {
+                Reply::Pong(ECHO) => Ok(()),
+                other => Err(link::unexpected("PONG with the same bytes", &other)),
+            })
+    }
+
+    /// One command, one reply, once more after a recovery.
+    fn command(&mut self, command: &Command) -> Result<Reply, ReaderError> {
+        self.ensure_ready()?;
+        let mut attempt = 1;
+        loop {
+            let deadline = Deadline::after(self.link.clock(), COMMAND_TIMEOUT);
+            let error = match self.link.ask(command, deadline, &CancelToken::new()) {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            self.clean_up(error);
+            if attempt == 2 || !error.is_worth_another_try() || self.state != State::Ready {
+                return Err(self.blame(error));
+            }
+            attempt += 1;
+        }
+    }
+
+    fn ensure_ready(&mut self) -> Result<(), ReaderError> {
+        match self.state {
+            State::Ready => Ok(()),
+            State::Gone => Err(ReaderError::Gone),
+            State::Unclean => {
+                let info = recovery::greet(&mut self.link).inspect_err(|error| {
+                    if *error == ReaderError::Gone {
+                        self.state = State::Gone;
+                    }
+                })?;
+                self.info = info;
+                self.state = State::Ready;
+                Ok(())
+            }
+        }
+    }
+
+    fn clean_up(&mut self, error: ReaderError) {
+        self.state = match recovery::clean_up(&mut self.link, error) {
+            Ok(()) => State::Ready,
+            Err(ReaderError::Gone) => State::Gone,
+            Err(why) => {
+                tracing::warn!(%error, %why, "reader could not be recovered");
+                State::Unclean
+            }
+        };
+    }
+
+    /// What the caller is told: an unplug outranks the symptom by which it was noticed.
+    fn blame(&self, error: ReaderError) -> ReaderError {
+        match self.state {
+            State::Gone => ReaderError::Gone,
+            State::Ready | State::Unclean => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Packets over a transport: numbered commands out, checked replies in. No recovery here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CancelToken, Event, ReaderError};
+use crate::clock::{Clock, Deadline};
+use crate::limits::{CANCEL_SLICE, RECOVERY_TIMEOUT, RESYNC_MESSAGES_MAX, SILENCE_MAX};
+use crate::protocol::{CONTROL_ABORT, Command, Decoder, PAYLOAD_MAX, ProtocolError};
+use crate::protocol::{Packet, ReaderEvent, Reply};
+use crate::transport::{Control, Recovery, Transport, TransportError};
+
+#[derive(Debug)]
+pub(super) struct Link {
+    transport: Box<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    decoder: Decoder,
+    /// Sequence number of the last command. Never starts over, so that an answer to an old
+    /// command is never taken for an answer to a new one. Never 0 once something was sent.
+    sent: u32,
+    /// Sequence number the next packet must carry.
+    due: u32,
+}
+
+impl Link {
+    pub(super) fn new(transport: Box<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            transport,
+            clock,
+            decoder: Decoder::new(PAYLOAD_MAX),
+            sent: 0,
+            due: 0,
+        }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Sends a command and waits for its first reply; a refusal is an error.
+    pub(super) fn ask(
+        &mut self,
+        command: &Command,
+        deadline: Deadline,
+        cancel: &CancelToken,
+    ) -> Result<Reply, ReaderError> {
+        self.send(command, deadline)?;
+        self.reply(deadline, cancel)
+    }
+
+    pub(super) fn send(
+        &mut self,
+        command: &Command,
+        deadline: Deadline,
+    ) -> Result<(), ReaderError> {
+        self.sent = self.sent.wrapping_add(1).max(1);
+        let left = deadline.left(&*self.clock).ok_or(ReaderError::TimedOut)?;
+        Ok(self.transport.bulk_out(&command.encode(self.sent), left)?)
+    }
+
+    /// The next reply to the last command, in sequence.
+    pub(super) fn reply(
+        &mut self,
+        deadline: Deadline,
+        cancel: &CancelToken,
+    ) -> Result<Reply, ReaderError> {
+        loop {
+            let packet = self.packet(deadline, cancel)?;
+            self.check_sequence(&packet)?;
+            // An answer to an earlier command that came after its deadline is nobody's answer.
+            if self.is_answer(&packet) {
+                return match Reply::parse(packet)? {
+                    Reply::Nak(code) => Err(ReaderError::Refused(code)),
+                    reply => Ok(reply),
+                };
+            }
+        }
+    }
+
+    /// Sends a command and throws everything away up to its answer, whose sequence number is the
+    /// new count. This is how both sides agree again.
+    pub(super) fn resynchronise(&mut self, command: &Command) -> Result<Reply, ReaderError> {
+        let deadline = Deadline::after(&*self.clock, RECOVERY_TIMEOUT);
+        self.send(command, deadline)?;
+        for _ in 0..RESYNC_MESSAGES_MAX {
+            let packet = match self.packet(deadline, &CancelToken::new()) {
+                Ok(packet) => packet,
+                Err(ReaderError::Protocol(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            if self.is_answer(&packet) {
+                self.due = packet.sequence.wrapping_add(1);
+                return match Reply::parse(packet)? {
+                    Reply::Nak(code) => Err(ReaderError::Refused(code)),
+                    reply => Ok(reply),
+                };
+            }
+        }
+        Err(ReaderError::TimedOut)
+    }
+
+    pub(super) fn recover(&mut self, step: Recovery) -> Result<(), ReaderError> {
+        self.decoder.clear();
+        Ok(self.transport.recover(step)?)
+    }
+
+    /// Stops the reader and empties its bulk IN without using bulk.
+    pub(super) fn control_abort(&mut self) -> Result<(), ReaderError> {
+        let request = Control::Out {
+            request: CONTROL_ABORT,
+            value: 0,
+            data: &[],
+        };
+        self.transport.control(request, RECOVERY_TIMEOUT)?;
+        Ok(())
+    }
+
+    pub(super) fn next_event(&mut self, timeout: Duration) -> Result<Option<Event>, ReaderError> {
+        let deadline = Deadline::after(&*self.clock, timeout);
+        loop {
+            // A deadline that has passed still takes what is already there.
+            let left = deadline.left(&*self.clock).unwrap_or_default();
+            let bytes = match self.transport.interrupt_in(left) {
+                Ok(bytes) => bytes,
+                Err(TransportError::TimedOut) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            match ReaderEvent::parse(bytes) {
+                Ok(event) => return Ok(Some(event.kind.into())),
+                Err(error) => tracing::warn!(%error, "unreadable event dropped"),
+            }
+            if left.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn packet(&mut self, deadline: Deadline, cancel: &CancelToken) -> Result<Packet, ReaderError> {
+        let mut silence = Deadline::after(&*self.clock, SILENCE_MAX);
+        loop {
+            if cancel.is_cancelled() {
+                return Err(ReaderError::Cancelled);
+            }
+            let left = deadline.left(&*self.clock).ok_or(ReaderError::TimedOut)?;
+            let quiet = silence.left(&*self.clock).ok_or(ReaderError::TimedOut)?;
+            let read = match self.transport.bulk_in(left.min(quiet).min(CANCEL_SLICE)) {
+                Ok(read) => read,
+                Err(TransportError::TimedOut) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            silence = Deadline::after(&*self.clock, SILENCE_MAX);
+            if let Some(packet) = self.decoder.push(read.bytes, read.last)? {
+                return Ok(packet);
+            }
+        }
+    }
+
+    /// Whether this answers the last command; 0 is the answer to one too damaged to be numbered.
+    fn is_answer(&self, packet: &Packet) -> bool {
+        packet.answers == self.sent || packet.answers == 0
+    }
+
+    fn check_sequence(&mut self, packet: &Packet) -> Result<(), ProtocolError> {
+        let (expected, got) = (self.due, packet.sequence);
+        // Counting wraps: less than half the circle ahead is a gap, the rest is the past.
+        match got.wrapping_sub(expected) {
+            0 => {
+                self.due = expected.wrapping_add(1);
+                Ok(())
+            }
+            ahead if ahead <= u32::MAX / 2 => Err(ProtocolError::MissingPacket { expected, got }),
+            _ => Err(ProtocolError::DuplicatePacket { expected, got }),
+        }
+    }
+}
+
+pub(super) fn unexpected(wanted: &'static str, got: &Reply) -> ReaderError {
+    ReaderError::Protocol(ProtocolError::UnexpectedReply {
+        wanted,
+        got: got.name(),
+    })
+}
