@@ -33,12 +33,17 @@ impl Burst {
     /// A capture of one image, as a plain camera or a file gives it.
     #[must_use]
     pub fn single(light: Light, image: GreyImage) -> Self {
-        Self { shots: vec![Shot { light, image }] }
+        Self {
+            shots: vec![Shot { light, image }],
+        }
     }
 
     /// The first image taken under `light`, if there is one.
     #[must_use]
     pub fn image(&self, light: Light) -> Option<&GreyImage> {
-        self.shots.iter().find(|shot| shot.light == light).map(|shot| &shot.image)
+        self.shots
+            .iter()
+            .find(|shot| shot.light == light)
+            .map(|shot| &shot.image)
     }
 }

@@ -50,9 +50,17 @@ impl GreyImage {
             return Err(ImageError::Side { width, height });
         }
         if pixels.len() != width * height {
-            return Err(ImageError::Length { width, height, pixels: pixels.len() });
+            return Err(ImageError::Length {
+                width,
+                height,
+                pixels: pixels.len(),
+            });
         }
-        Ok(Self { width, height, pixels })
+        Ok(Self {
+            width,
+            height,
+            pixels,
+        })
     }
 
     /// An image of one grey value.
@@ -60,7 +68,11 @@ impl GreyImage {
     /// # Errors
     /// [`ImageError::Side`] when a side is out of range.
     pub fn filled(width: usize, height: usize, value: u8) -> Result<Self, ImageError> {
-        Self::new(width, height, vec![value; width.saturating_mul(height).min(SIDE_MAX * SIDE_MAX)])
+        Self::new(
+            width,
+            height,
+            vec![value; width.saturating_mul(height).min(SIDE_MAX * SIDE_MAX)],
+        )
     }
 
     /// Width in pixels, 1 to [`SIDE_MAX`].
@@ -101,14 +113,27 @@ mod tests {
     fn pixels_that_do_not_fill_the_sides_are_refused() {
         assert_eq!(
             GreyImage::new(3, 2, vec![0; 5]),
-            Err(ImageError::Length { width: 3, height: 2, pixels: 5 })
+            Err(ImageError::Length {
+                width: 3,
+                height: 2,
+                pixels: 5
+            })
         );
-        assert!(matches!(GreyImage::new(0, 2, vec![]), Err(ImageError::Side { .. })));
-        assert!(matches!(GreyImage::filled(SIDE_MAX + 1, 1, 0), Err(ImageError::Side { .. })));
+        assert!(matches!(
+            GreyImage::new(0, 2, vec![]),
+            Err(ImageError::Side { .. })
+        ));
+        assert!(matches!(
+            GreyImage::filled(SIDE_MAX + 1, 1, 0),
+            Err(ImageError::Side { .. })
+        ));
     }
 
     #[test]
     fn debug_shows_no_pixel() {
-        assert_eq!(format!("{:?}", GreyImage::filled(2, 2, 7).unwrap()), "GreyImage(2 x 2)");
+        assert_eq!(
+            format!("{:?}", GreyImage::filled(2, 2, 7).unwrap()),
+            "GreyImage(2 x 2)"
+        );
     }
 }

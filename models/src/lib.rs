@@ -7,5 +7,25 @@
 //! Start reading at [`extract::extract`], then [`template`] and [`compare`].
 
 pub mod burst;
+#[cfg(feature = "extract")]
+mod code;
+pub mod compare;
+#[cfg(feature = "eval")]
+pub mod eval;
+#[cfg(feature = "extract")]
+pub mod extract;
+#[cfg(feature = "extract")]
+pub mod hand_shape;
 pub mod image;
+pub mod params;
+#[cfg(feature = "extract")]
+pub mod quality;
+#[cfg(feature = "extract")]
+mod region;
+#[cfg(feature = "extract")]
+mod segment;
+#[cfg(feature = "synth")]
+pub mod synth;
 pub mod template;
+#[cfg(feature = "extract")]
+mod vision;

@@ -95,7 +95,10 @@ impl OrientationCode {
     /// When an orientation is 6 or more: an error of the caller.
     #[must_use]
     pub fn from_cells(mut cell: impl FnMut(usize, usize) -> Option<u8>) -> Self {
-        let mut code = Self { planes: [[0; CODE_SIDE]; 3], valid: [0; CODE_SIDE] };
+        let mut code = Self {
+            planes: [[0; CODE_SIDE]; 3],
+            valid: [0; CODE_SIDE],
+        };
         for row in 0..CODE_SIDE {
             for column in 0..CODE_SIDE {
                 if let Some(orientation) = cell(row, column) {
@@ -108,7 +111,10 @@ impl OrientationCode {
 
     fn put(&mut self, row: usize, column: usize, orientation: u8) {
         const JOHNSON: [u8; ORIENTATIONS as usize] = [0b000, 0b001, 0b011, 0b111, 0b110, 0b100];
-        assert!(orientation < ORIENTATIONS, "orientation {orientation} is not one of six");
+        assert!(
+            orientation < ORIENTATIONS,
+            "orientation {orientation} is not one of six"
+        );
         let bits = JOHNSON[usize::from(orientation)];
         self.valid[row] |= 1 << column;
         for (p, plane) in self.planes.iter_mut().enumerate() {
@@ -131,7 +137,10 @@ impl OrientationCode {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, TemplateError> {
-        let mut code = Self { planes: [[0; CODE_SIDE]; 3], valid: [0; CODE_SIDE] };
+        let mut code = Self {
+            planes: [[0; CODE_SIDE]; 3],
+            valid: [0; CODE_SIDE],
+        };
         for (index, word) in bytes.as_chunks::<4>().0.iter().enumerate() {
             code.planes[index / CODE_SIDE][index % CODE_SIDE] = u32::from_le_bytes(*word);
         }
@@ -172,7 +181,13 @@ impl Template {
     pub fn orientation_only(hand: Hand, quality: u8, orientation: OrientationCode) -> Self {
         let search = [0; ORIENTATION_AT - SEARCH_AT];
         let quality = quality.min(QUALITY_MAX);
-        Self { model: ModelVersion::ORIENTATION_ONLY, hand, quality, search, orientation }
+        Self {
+            model: ModelVersion::ORIENTATION_ONLY,
+            hand,
+            quality,
+            search,
+            orientation,
+        }
     }
 
     /// Reads the stored form.
@@ -180,8 +195,9 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] names the first field that is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TemplateError> {
-        let bytes: &[u8; TEMPLATE_BYTES] =
-            bytes.try_into().map_err(|_| TemplateError::Length(bytes.len()))?;
+        let bytes: &[u8; TEMPLATE_BYTES] = bytes
+            .try_into()
+            .map_err(|_| TemplateError::Length(bytes.len()))?;
         let [format, model, hand, quality] = [bytes[0], bytes[1], bytes[2], bytes[3]];
         if format != FORMAT_V1 {
             return Err(TemplateError::Format(format));
@@ -200,7 +216,13 @@ impl Template {
         let mut search = [0; ORIENTATION_AT - SEARCH_AT];
         search.copy_from_slice(&bytes[SEARCH_AT..ORIENTATION_AT]);
         let orientation = OrientationCode::read(&bytes[ORIENTATION_AT..])?;
-        Ok(Self { model: ModelVersion(model), hand, quality, search, orientation })
+        Ok(Self {
+            model: ModelVersion(model),
+            hand,
+            quality,
+            search,
+            orientation,
+        })
     }
 
     /// The stored form. The caller seals it before it goes anywhere.

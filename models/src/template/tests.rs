@@ -40,12 +40,18 @@ fn each_wrong_field_is_named() {
     assert_eq!(with(1, 9), TemplateError::Model(9));
     assert_eq!(with(2, 2), TemplateError::Hand(2));
     assert_eq!(with(3, 101), TemplateError::Quality(101));
-    assert_eq!(Template::from_bytes(&[1; 515]).unwrap_err(), TemplateError::Length(515));
+    assert_eq!(
+        Template::from_bytes(&[1; 515]).unwrap_err(),
+        TemplateError::Length(515)
+    );
     let mut bytes = sample().to_bytes();
     bytes[132] = 0xff;
     bytes[132 + 128] = 0;
     bytes[132 + 256] = 0xff;
-    assert_eq!(Template::from_bytes(&bytes).unwrap_err(), TemplateError::Cell);
+    assert_eq!(
+        Template::from_bytes(&bytes).unwrap_err(),
+        TemplateError::Cell
+    );
 }
 
 proptest! {

@@ -1,0 +1,182 @@
+//! Which samples are compared with which.
+//!
+//! **Cross-session**: every sample of a later session (probe) with every sample of the first (reference). **All
+//! pairs**: every two samples once, whatever their session. A comparison is mated when both are of one hand; hands of
+//! different sides are compared too, since a left is mirrored to a right before its code is made.
+//!
+//! Rank 1, cross-session: a probe counts as found when the best of all references of its own hand scores strictly higher
+//! than every reference of every other; "one reference" keeps only the first reference of each hand. Rank 1, all
+//! pairs: when the most similar other sample is of its own hand (leave one out). Probes without a mate are left out.
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+use super::metrics::{Rate, Scores};
+
+/// One sample of one hand; `C` is what is compared.
+#[derive(Debug, Clone)]
+pub struct Sample<C> {
+    /// Index of the hand.
+    pub hand: usize,
+    /// Session in which it was taken; the lowest is the reference.
+    pub session: u32,
+    /// What is compared.
+    pub code: C,
+}
+
+/// Which pairs were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Every two samples.
+    AllPairs,
+    /// Later sessions with the first.
+    CrossSession,
+}
+
+impl Protocol {
+    /// The name in a report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AllPairs => "all_pairs",
+            Self::CrossSession => "cross_session",
+        }
+    }
+}
+
+/// What one protocol gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Which pairs were compared.
+    pub protocol: Protocol,
+    /// Their similarities.
+    pub scores: Scores,
+    /// Probes whose own hand came first.
+    pub rank1: Rate,
+    /// The same with one reference a hand; cross-session only.
+    pub rank1_one_reference: Option<Rate>,
+}
+
+/// Compares every two samples.
+pub fn all_pairs<C: Sync>(
+    samples: &[Sample<C>],
+    compare: impl Fn(&C, &C) -> f32 + Sync,
+) -> Outcome {
+    let everything: Vec<(usize, &Sample<C>)> = samples.iter().enumerate().collect();
+    let rows = everything
+        .par_iter()
+        .map(|(at, probe)| {
+            let mut row = Row::default();
+            for (index, reference) in everything.iter().filter(|(index, _)| index != at) {
+                let score = compare(&probe.code, &reference.code);
+                row.rank(probe.hand == reference.hand, score);
+                if index < at {
+                    row.keep(probe.hand == reference.hand, score);
+                }
+            }
+            row
+        })
+        .collect();
+    let (scores, rank1) = gather(rows);
+    Outcome {
+        protocol: Protocol::AllPairs,
+        scores,
+        rank1,
+        rank1_one_reference: None,
+    }
+}
+
+/// Compares later sessions with the first; nothing where there is one session only.
+pub fn cross_session<C: Sync>(
+    samples: &[Sample<C>],
+    compare: impl Fn(&C, &C) -> f32 + Sync,
+) -> Option<Outcome> {
+    let first = samples.iter().map(|sample| sample.session).min()?;
+    let (references, probes): (Vec<&Sample<C>>, Vec<&Sample<C>>) =
+        samples.iter().partition(|sample| sample.session == first);
+    if probes.is_empty() {
+        return None;
+    }
+    let score_row = |references: &[&Sample<C>], probe: &Sample<C>| {
+        let mut row = Row::default();
+        for reference in references {
+            let score = compare(&probe.code, &reference.code);
+            row.rank(probe.hand == reference.hand, score);
+            row.keep(probe.hand == reference.hand, score);
+        }
+        row
+    };
+    let (scores, rank1) = gather(
+        probes
+            .par_iter()
+            .map(|probe| score_row(&references, probe))
+            .collect(),
+    );
+    let firsts: Vec<&Sample<C>> = references
+        .iter()
+        .enumerate()
+        .filter(|(at, sample)| {
+            references[..*at]
+                .iter()
+                .all(|before| before.hand != sample.hand)
+        })
+        .map(|(_, sample)| *sample)
+        .collect();
+    let (_, one) = gather(
+        probes
+            .par_iter()
+            .map(|probe| score_row(&firsts, probe))
+            .collect(),
+    );
+    let protocol = Protocol::CrossSession;
+    Some(Outcome {
+        protocol,
+        scores,
+        rank1,
+        rank1_one_reference: Some(one),
+    })
+}
+
+/// The comparisons of one probe.
+#[derive(Default)]
+struct Row {
+    genuine: Vec<f32>,
+    impostor: Vec<f32>,
+    best_mate: Option<f32>,
+    best_other: Option<f32>,
+}
+
+impl Row {
+    fn keep(&mut self, mated: bool, score: f32) {
+        if mated {
+            self.genuine.push(score)
+        } else {
+            self.impostor.push(score)
+        }
+    }
+
+    fn rank(&mut self, mated: bool, score: f32) {
+        let best = if mated {
+            &mut self.best_mate
+        } else {
+            &mut self.best_other
+        };
+        *best = Some(best.map_or(score, |before| before.max(score)));
+    }
+}
+
+fn gather(rows: Vec<Row>) -> (Scores, Rate) {
+    let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
+    let mut rank1 = Rate { hits: 0, of: 0 };
+    for row in rows {
+        genuine.extend(row.genuine);
+        impostor.extend(row.impostor);
+        if let (Some(mate), Some(other)) = (row.best_mate, row.best_other) {
+            rank1.of += 1;
+            rank1.hits += usize::from(mate > other);
+        }
+    }
+    (Scores::new(genuine, impostor), rank1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Whether a palm region is good enough, and how good.
+//!
+//! Each gate has one rejection, and each rejection one thing that the customer can do. Start reading at `gate`.
+
+use crate::extract::Rejection;
+use crate::params::{
+    DARK_LEVEL, DARK_MEDIAN_MIN, DARK_SHARE_MAX, OUTSIDE_SHARE_MAX, REGION_PIXELS,
+    REGION_SOURCE_MIN, SATURATED_LEVEL, SATURATED_SHARE_MAX, SHARPNESS_FULL, SHARPNESS_MIN,
+    SHARPNESS_SIGMAS, VALID_SHARE_MIN,
+};
+use crate::region::Region;
+use crate::template::{CODE_SIDE, OrientationCode};
+use crate::vision;
+use zeroize::Zeroize;
+
+/// How good a sample is; each component and the score from 0 (worst) to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quality {
+    /// The whole: the geometric mean of the components, so that one bad component cannot hide.
+    pub score: u8,
+    /// Share of the code's cells that are skin with a line to follow.
+    pub coverage: u8,
+    /// How far the region is from too dark and from saturated.
+    pub exposure: u8,
+    /// How many source pixels there are to a region pixel; 100 from one upwards.
+    pub resolution: u8,
+    /// How much fine detail there is against coarse.
+    pub sharpness: u8,
+}
+
+/// What the gates measure of a region.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measures {
+    /// Median grey, 0 to 255.
+    pub(crate) median: f32,
+    /// Share of pixels much darker than the median: background, or something laid over the palm.
+    pub(crate) dark: f32,
+    /// Share of pixels outside the silhouette.
+    pub(crate) outside: f32,
+    /// Share of pixels at the top of the scale.
+    pub(crate) saturated: f32,
+    /// Fine detail over coarse.
+    pub(crate) sharpness: f32,
+}
+
+impl Measures {
+    pub(crate) fn of(region: &Region) -> Self {
+        let pixels = region.grey.pixels();
+        let share = |count: usize| count as f32 / pixels.len() as f32;
+        let mut sorted = pixels.to_vec();
+        let median = f32::from(*sorted.select_nth_unstable(pixels.len() / 2).1);
+        sorted.zeroize();
+        let dark = |pixel: &&u8| f32::from(**pixel) < DARK_LEVEL * median;
+        let saturated = |pixel: &&u8| **pixel >= SATURATED_LEVEL;
+        Self {
+            median,
+            dark: share(pixels.iter().filter(dark).count()),
+            outside: share(region.hand.iter().filter(|hand| !**hand).count()),
+            saturated: share(pixels.iter().filter(saturated).count()),
+            sharpness: sharpness(region),
+        }
+    }
+}
+
+/// Judges a region before its lines are followed.
+///
+/// # Errors
+/// The first gate that it does not pass.
+pub(crate) fn gate(region: &Region, measures: &Measures) -> Result<(), Rejection> {
+    if region.outside_image > OUTSIDE_SHARE_MAX {
+        return Err(Rejection::OffCentre);
+    }
+    if region.source_side < REGION_SOURCE_MIN {
+        return Err(Rejection::TooFar);
+    }
+    if measures.saturated > SATURATED_SHARE_MAX {
+        return Err(Rejection::TooBright);
+    }
+    if measures.median < DARK_MEDIAN_MIN {
+        return Err(Rejection::TooDark);
+    }
+    if measures.outside > OUTSIDE_SHARE_MAX || measures.dark > DARK_SHARE_MAX {
+        return Err(Rejection::PartlyHidden);
+    }
+    if measures.sharpness < SHARPNESS_MIN {
+        return Err(Rejection::Blurred);
+    }
+    Ok(())
+}
+
+/// Scores a sample that passed the gates.
+///
+/// # Errors
+/// [`Rejection::PartlyHidden`] when too few cells of the code are valid.
+pub(crate) fn assess(
+    region: &Region,
+    measures: &Measures,
+    code: &OrientationCode,
+) -> Result<Quality, Rejection> {
+    let valid = code.valid_cells() as f32 / (CODE_SIDE * CODE_SIDE) as f32;
+    if valid < VALID_SHARE_MIN {
+        return Err(Rejection::PartlyHidden);
+    }
+    let dark_room = (measures.median / (4.0 * DARK_MEDIAN_MIN)).min(1.0);
+    let bright_room = 1.0 - measures.saturated / SATURATED_SHARE_MAX;
+    let coverage = valid;
+    let exposure = dark_room.min(bright_room);
+    let resolution = region.source_side / REGION_PIXELS as f32;
+    let sharpness = measures.sharpness / SHARPNESS_FULL;
+    let parts = [coverage, exposure, resolution, sharpness].map(|part| part.clamp(0.0, 1.0));
+    let score = parts.iter().product::<f32>().powf(0.25);
+    let [coverage, exposure, resolution, sharpness] = parts.map(percent);
+    Ok(Quality {
+        score: percent(score),
+        coverage,
+        exposure,
+        resolution,
+        sharpness,
+    })
+}
+
+fn percent(part: f32) -> u8 {
+    (100.0 * part).round() as u8
+}
+
+/// Energy of fine detail over that of coarse detail, as standard deviations.
+fn sharpness(region: &Region) -> f32 {
+    let values: Vec<f32> = region
+        .grey
+        .pixels()
+        .iter()
+        .map(|value| f32::from(*value))
+        .collect();
+    let energy = |sigma: f64| {
+        let fine = vision::smooth_square(&values, REGION_PIXELS, sigma);
+        let coarse = vision::smooth_square(&values, REGION_PIXELS, 2.0 * sigma);
+        let squares = fine
+            .iter()
+            .zip(&coarse)
+            .map(|(fine, coarse)| (fine - coarse).powi(2));
+        squares.sum::<f32>().sqrt()
+    };
+    let (fine, coarse) = SHARPNESS_SIGMAS;
+    energy(fine) / energy(coarse).max(f32::EPSILON)
+}
+
+#[cfg(test)]
+mod tests;
