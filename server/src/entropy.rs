@@ -17,7 +17,10 @@ pub struct SystemEntropy(SystemRandom);
 impl SystemEntropy {
     /// A source; it needs no set-up.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a source is made on purpose, once")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a source is made on purpose, once"
+    )]
     pub fn new() -> Self {
         Self(SystemRandom::new())
     }
@@ -27,7 +30,9 @@ impl Entropy for SystemEntropy {
     /// # Panics
     /// When the operating system gives no randomness: nothing here is safe without it.
     fn fill(&self, out: &mut [u8]) {
-        self.0.fill(out).expect("invariant: the operating system gives randomness");
+        self.0
+            .fill(out)
+            .expect("invariant: the operating system gives randomness");
     }
 }
 
@@ -46,7 +51,10 @@ impl SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn fill(&self, out: &mut [u8]) {
-        let mut state = self.0.lock().expect("invariant: nobody panics while filling");
+        let mut state = self
+            .0
+            .lock()
+            .expect("invariant: nobody panics while filling");
         for chunk in out.chunks_mut(8) {
             *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut word = *state;

@@ -192,7 +192,9 @@ impl Ledger {
             if sequence != ledger.next_sequence {
                 return Err(LoadError::Gap(ledger.next_sequence));
             }
-            ledger.apply(&transfer).map_err(|error| LoadError::Unsound(sequence, error))?;
+            ledger
+                .apply(&transfer)
+                .map_err(|error| LoadError::Unsound(sequence, error))?;
             ledger.undo.clear();
             Ok(())
         })?;
@@ -219,7 +221,11 @@ impl Ledger {
     }
 
     /// Books a transfer; its record goes into `batch`. The same transfer again changes nothing.
-    pub(crate) fn book(&mut self, transfer: &Transfer, batch: &mut Batch) -> Result<(), LedgerError> {
+    pub(crate) fn book(
+        &mut self,
+        transfer: &Transfer,
+        batch: &mut Batch,
+    ) -> Result<(), LedgerError> {
         let sequence = self.next_sequence;
         self.apply(transfer)?;
         if self.next_sequence != sequence {
@@ -261,14 +267,22 @@ impl Ledger {
         }
         self.check(transfer)?;
         let hold = self.resolved(transfer)?;
-        let before = [transfer.debit, transfer.credit].map(|id| (id, self.accounts.get(&id).copied()));
+        let before =
+            [transfer.debit, transfer.credit].map(|id| (id, self.accounts.get(&id).copied()));
         let [debit, credit] = moved(before, transfer, hold)?;
         self.accounts.insert(transfer.debit, debit);
         self.accounts.insert(transfer.credit, credit);
         let hold = self.change_holds(transfer);
         self.transfers.insert(transfer.id, transfer.content());
-        self.undo.push(Undo { id: transfer.id, accounts: before, hold });
-        self.next_sequence = self.next_sequence.checked_add(1).ok_or(LedgerError::Overflow)?;
+        self.undo.push(Undo {
+            id: transfer.id,
+            accounts: before,
+            hold,
+        });
+        self.next_sequence = self
+            .next_sequence
+            .checked_add(1)
+            .ok_or(LedgerError::Overflow)?;
         Ok(())
     }
 
@@ -308,7 +322,11 @@ impl Ledger {
             Kind::Direct => None,
             Kind::Hold => {
                 let (debit, credit) = (transfer.debit, transfer.credit);
-                let hold = Hold { debit, credit, minor: transfer.amount.minor() };
+                let hold = Hold {
+                    debit,
+                    credit,
+                    minor: transfer.amount.minor(),
+                };
                 Some((transfer.id, self.holds.insert(transfer.id, hold)))
             }
             Kind::Post { hold } | Kind::Void { hold } => Some((hold, self.holds.remove(&hold))),
@@ -348,9 +366,17 @@ fn moved(
 /// Posted on its own side, less posted and pending on the other; `None` below zero.
 fn available(id: AccountId, account: Account) -> Option<u64> {
     let (own, other, other_pending) = if id.is_asset() {
-        (account.debits_posted, account.credits_posted, account.credits_pending)
+        (
+            account.debits_posted,
+            account.credits_posted,
+            account.credits_pending,
+        )
     } else {
-        (account.credits_posted, account.debits_posted, account.debits_pending)
+        (
+            account.credits_posted,
+            account.debits_posted,
+            account.debits_pending,
+        )
     };
     own.checked_sub(other)?.checked_sub(other_pending)
 }
@@ -360,7 +386,9 @@ fn more(counter: u64, amount: u64) -> Result<u64, LedgerError> {
 }
 
 fn less(pending: u64, amount: u64) -> u64 {
-    pending.checked_sub(amount).expect("invariant: a pending hold is counted as pending on both accounts")
+    pending
+        .checked_sub(amount)
+        .expect("invariant: a pending hold is counted as pending on both accounts")
 }
 
 fn put_back<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
@@ -384,7 +412,9 @@ pub enum LoadError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A transfer that the rules refuse.
-    #[error("transfer {0} does not fit the books: restore a backup, or start the version that wrote it")]
+    #[error(
+        "transfer {0} does not fit the books: restore a backup, or start the version that wrote it"
+    )]
     Unsound(u64, #[source] LedgerError),
 }
 

@@ -1,1 +1,41 @@
-//! Placeholder of the skeleton.
+//! palmd, the matching and payment service, and palmctl, its operator's tool.
+//!
+//! Lower floor, which knows neither palms nor the wire: [`store`], [`writer`], [`vault`], [`ledger`], [`clock`],
+//! [`entropy`]. Upper floor: [`gallery`], [`customers`], [`enrolment`], [`checkout`], [`wallets`], [`tills`], put
+//! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
+//! [`checkout`] knows both.
+//!
+//! Start reading at [`checkout::Checkout::authorise`]; [`threats`] says what was thought of.
+
+pub mod api;
+mod base;
+pub mod checkout;
+pub mod clock;
+pub mod config;
+pub mod ctl;
+pub mod customers;
+pub mod daemon;
+pub mod enrolment;
+pub mod entropy;
+pub mod error;
+pub mod files;
+#[cfg(test)]
+mod fixture;
+pub mod gallery;
+pub mod ledger;
+pub mod limits;
+pub mod logging;
+pub mod pki;
+mod rail;
+mod requests;
+mod rows;
+pub mod service;
+pub mod store;
+pub mod threats;
+pub mod tills;
+pub mod vault;
+pub mod wallets;
+pub mod writer;
+
+#[doc(hidden)]
+pub use rows::fuzz_page_token;

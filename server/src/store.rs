@@ -51,7 +51,9 @@ impl Batch {
 
     /// Every write, in the order of keys.
     pub fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 
     /// Number of keys written.
@@ -75,7 +77,11 @@ impl Batch {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if self.is_within_bounds() { Ok(()) } else { Err(StoreError::TooLarge) }
+        if self.is_within_bounds() {
+            Ok(())
+        } else {
+            Err(StoreError::TooLarge)
+        }
     }
 }
 
@@ -100,8 +106,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Failed`] when the disk cannot be read.
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize)
-    -> Result<Vec<Row>, StoreError>;
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
 }
 
 /// Why the store did not do it.
@@ -110,7 +120,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 pub enum StoreError {
     /// The disk or the store's files fail: see the source, free or replace the disk, restore a backup.
     #[error("the store failed to {0}: check the disk's space, health and permissions")]
-    Failed(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    Failed(
+        &'static str,
+        #[source] Box<dyn std::error::Error + Send + Sync>,
+    ),
     /// Another process has the folder open: one palmd a store.
     #[error("the store is in use by another process: stop the other palmd, or name another folder")]
     InUse,

@@ -49,7 +49,9 @@ impl Place<'_> {
 #[non_exhaustive]
 pub enum VaultError {
     /// A format that this build does not know, or bytes cut short.
-    #[error("a sealed value has an unknown format: start the version that wrote it, or restore a backup")]
+    #[error(
+        "a sealed value has an unknown format: start the version that wrote it, or restore a backup"
+    )]
     Format,
     /// Changed, moved to another row, or sealed under another key.
     #[error(
@@ -98,14 +100,22 @@ impl Keyholder {
         customer: CustomerId,
         wrapped: &WrappedKey,
     ) -> Result<PersonKey, VaultError> {
-        let plain = self.0.open(&wrapped_place(&customer.to_bytes()), &wrapped.0)?;
-        let secret = plain.as_slice().try_into().map_err(|_| VaultError::Format)?;
+        let plain = self
+            .0
+            .open(&wrapped_place(&customer.to_bytes()), &wrapped.0)?;
+        let secret = plain
+            .as_slice()
+            .try_into()
+            .map_err(|_| VaultError::Format)?;
         Ok(PersonKey(Secret(secret)))
     }
 }
 
 fn wrapped_place(id: &[u8]) -> Place<'_> {
-    Place { table: WRAPPED_TABLE, key: id }
+    Place {
+        table: WRAPPED_TABLE,
+        key: id,
+    }
 }
 
 /// A person's key as it is stored.
@@ -119,7 +129,11 @@ impl WrappedKey {
     /// [`VaultError::Format`] when they are no wrapped key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
         let known = bytes.len() == WRAPPED_BYTES && bytes[0] == FORMAT;
-        if known { Ok(Self(bytes.to_vec())) } else { Err(VaultError::Format) }
+        if known {
+            Ok(Self(bytes.to_vec()))
+        } else {
+            Err(VaultError::Format)
+        }
     }
 
     /// The bytes to store.
@@ -150,11 +164,7 @@ impl PersonKey {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn open(
-        &self,
-        place: &Place<'_>,
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         self.0.open(place, sealed)
     }
 }
@@ -181,7 +191,9 @@ impl Secret {
 
     fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let rest = sealed.strip_prefix(&[FORMAT]).ok_or(VaultError::Format)?;
-        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(VaultError::Format)?;
+        let (nonce, body) = rest
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(VaultError::Format)?;
         let mut body = Zeroizing::new(body.to_vec());
         let aad = Aad::from(place.associated_data());
         let length = self
@@ -198,7 +210,10 @@ impl Secret {
 #[doc(hidden)]
 pub fn fuzz_sealed(bytes: &[u8]) {
     let keyholder = Keyholder::new([1; KEY_BYTES]);
-    let place = Place { table: "fuzz", key: b"key" };
+    let place = Place {
+        table: "fuzz",
+        key: b"key",
+    };
     drop(keyholder.0.open(&place, bytes));
     if let Ok(wrapped) = WrappedKey::from_bytes(bytes) {
         drop(keyholder.unwrap(CustomerId::from_bytes([1; 16]), &wrapped));

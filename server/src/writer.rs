@@ -115,7 +115,9 @@ impl Writer {
             TrySendError::Full(_) => WriteError::Busy,
             TrySendError::Disconnected(_) => WriteError::Stopped,
         })?;
-        answered.await.unwrap_or_else(|_| Err(WriteError::Stopped.into()))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(WriteError::Stopped.into()))
     }
 }
 
@@ -154,7 +156,11 @@ fn run(store: &dyn Store, mut ledger: Ledger, queue: &Receiver<Job>) -> Result<(
                 next = queue.try_recv().ok();
             }
         }
-        let commit = if batch.is_empty() { Ok(()) } else { store.commit(&batch) };
+        let commit = if batch.is_empty() {
+            Ok(())
+        } else {
+            store.commit(&batch)
+        };
         ledger.settle();
         let outcome = commit.as_ref().map(|()| ()).map_err(|_| WriteError::Failed);
         answers.into_iter().for_each(|answer| answer(outcome));

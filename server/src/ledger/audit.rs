@@ -28,17 +28,27 @@ pub fn audit(store: &dyn Store, currency: Currency) -> Result<Audit, LoadError> 
     let mut sums = Sums::default();
     record::each(store, |sequence, transfer| {
         if sequence != audit.transfers {
-            audit.violations.push(format!("transfer {} is missing", audit.transfers));
+            audit
+                .violations
+                .push(format!("transfer {} is missing", audit.transfers));
         }
         audit.transfers = sequence.saturating_add(1);
         match transfer {
             Ok(transfer) => {
                 if let Err(error) = books.apply(&transfer) {
-                    audit.violations.push(format!("transfer {sequence}: {error}"));
+                    audit
+                        .violations
+                        .push(format!("transfer {sequence}: {error}"));
                 }
-                sums.add(&transfer, &mut |what| audit.violations.push(format!("transfer {sequence}: {what}")));
+                sums.add(&transfer, &mut |what| {
+                    audit
+                        .violations
+                        .push(format!("transfer {sequence}: {what}"))
+                });
             }
-            Err(error) => audit.violations.push(format!("transfer {sequence}: {error}")),
+            Err(error) => audit
+                .violations
+                .push(format!("transfer {sequence}: {error}")),
         }
         books.settle();
         Ok(())
@@ -51,7 +61,9 @@ fn compare(books: &Ledger, sums: &Sums, audit: &mut Audit) {
     for (account, sum) in &sums.available {
         audit.accounts = audit.accounts.saturating_add(1);
         if *sum != i128::from(books.balance(*account)) {
-            audit.violations.push("an account's balance is not the sum of its transfers".to_owned());
+            audit
+                .violations
+                .push("an account's balance is not the sum of its transfers".to_owned());
         }
         if *sum < 0 {
             audit.violations.push("an account is below zero".to_owned());
@@ -94,7 +106,13 @@ impl Sums {
     }
 
     fn both(&mut self, transfer: &Transfer, amount: i128) {
-        let sign = |asset: bool| if asset { amount } else { amount.saturating_neg() };
+        let sign = |asset: bool| {
+            if asset {
+                amount
+            } else {
+                amount.saturating_neg()
+            }
+        };
         self.change(transfer.debit, sign(transfer.debit.is_asset()));
         self.change(transfer.credit, sign(!transfer.credit.is_asset()));
     }

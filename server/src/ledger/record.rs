@@ -29,7 +29,9 @@ const SCAN_ROWS: usize = 4096;
 
 /// Why a record is not a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a transfer's record is damaged or of a newer version ({0}): restore a backup, or start the version that wrote it")]
+#[error(
+    "a transfer's record is damaged or of a newer version ({0}): restore a backup, or start the version that wrote it"
+)]
 pub struct RecordError(
     /// The field that is wrong.
     pub &'static str,
@@ -86,17 +88,29 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Transfer, RecordError> {
     let (debit, credit) = (rest.account()?, rest.account()?);
     let minor = u64::from_be_bytes(rest.take()?);
     let code = rest.take::<3>()?;
-    let currency: Option<Currency> = std::str::from_utf8(&code).ok().and_then(|code| code.parse().ok());
+    let currency: Option<Currency> = std::str::from_utf8(&code)
+        .ok()
+        .and_then(|code| code.parse().ok());
     let amount = Money::balance(minor, currency.ok_or(RecordError("currency"))?);
     let time = Timestamp::from_micros(u64::from_be_bytes(rest.take()?));
-    Ok(Transfer { id, kind, debit, credit, amount, time })
+    Ok(Transfer {
+        id,
+        kind,
+        debit,
+        credit,
+        amount,
+        time,
+    })
 }
 
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
-        let (field, rest) = self.0.split_first_chunk::<N>().ok_or(RecordError("length"))?;
+        let (field, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or(RecordError("length"))?;
         self.0 = rest;
         Ok(*field)
     }
@@ -120,11 +134,17 @@ pub(super) fn each(
 ) -> Result<(), LoadError> {
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let rows = store.scan(PREFIX, after.as_deref(), SCAN_ROWS).map_err(|error: StoreError| error)?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
+        let rows = store
+            .scan(PREFIX, after.as_deref(), SCAN_ROWS)
+            .map_err(|error: StoreError| error)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
         let last = last.clone();
         for (key, value) in &rows {
-            let sequence = key.strip_prefix(PREFIX).and_then(|rest| rest.try_into().ok());
+            let sequence = key
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.try_into().ok());
             let sequence = u64::from_be_bytes(sequence.ok_or(RecordError("key"))?);
             visit(sequence, decode(value))?;
         }
@@ -136,6 +156,9 @@ pub(super) fn each(
 #[doc(hidden)]
 pub fn fuzz_record(bytes: &[u8]) {
     if let Ok(transfer) = decode(bytes) {
-        assert!(decode(&encode(&transfer)).is_ok(), "what reads must write and read");
+        assert!(
+            decode(&encode(&transfer)).is_ok(),
+            "what reads must write and read"
+        );
     }
 }

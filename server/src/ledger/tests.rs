@@ -15,7 +15,14 @@ fn id(number: u8) -> TransferId {
 
 fn transfer(number: u8, kind: Kind, debit: AccountId, credit: AccountId, minor: u64) -> Transfer {
     let amount = Money::balance(minor, Currency::KRW);
-    Transfer { id: id(number), kind, debit, credit, amount, time: Timestamp::from_micros(7) }
+    Transfer {
+        id: id(number),
+        kind,
+        debit,
+        credit,
+        amount,
+        time: Timestamp::from_micros(7),
+    }
 }
 
 /// One row of a receipt roll: a transfer, what came of it, and what the wallet and the merchant have then.
@@ -25,8 +32,16 @@ fn roll(lines: &[Line]) {
     let (mut books, mut batch) = (Ledger::new(Currency::KRW), Batch::new());
     for (number, (transfer, outcome, wallet_has, merchant_has)) in lines.iter().enumerate() {
         assert_eq!(books.book(transfer, &mut batch), *outcome, "line {number}");
-        assert_eq!(books.balance(wallet(1)), *wallet_has, "wallet after line {number}");
-        assert_eq!(books.balance(Merchant), *merchant_has, "merchant after line {number}");
+        assert_eq!(
+            books.balance(wallet(1)),
+            *wallet_has,
+            "wallet after line {number}"
+        );
+        assert_eq!(
+            books.balance(Merchant),
+            *merchant_has,
+            "merchant after line {number}"
+        );
     }
     // The same from disk, and the audit agrees.
     let store = MemoryStore::new();
@@ -41,21 +56,84 @@ fn roll(lines: &[Line]) {
 
 #[test]
 fn hold_is_posted_whole_in_part_or_voided_once() {
-    let (post, void) = (|hold| Kind::Post { hold: id(hold) }, |hold| Kind::Void { hold: id(hold) });
+    let (post, void) = (
+        |hold| Kind::Post { hold: id(hold) },
+        |hold| Kind::Void { hold: id(hold) },
+    );
     let w = wallet(1);
     roll(&[
-        (transfer(1, Kind::Direct, Cash, w, 10_000), Ok(()), 10_000, 0),
-        (transfer(2, Kind::Hold, w, Merchant, 4_500), Ok(()), 5_500, 0),
-        (transfer(3, post(2), w, Merchant, 4_500), Ok(()), 5_500, 4_500),
-        (transfer(4, post(2), w, Merchant, 4_500), Err(LedgerError::HoldNotPending), 5_500, 4_500),
-        (transfer(5, Kind::Hold, w, Merchant, 5_000), Ok(()), 500, 4_500),
-        (transfer(6, post(5), w, Merchant, 5_001), Err(LedgerError::HoldAmountDiffers), 500, 4_500),
-        (transfer(6, post(5), w, Merchant, 3_000), Ok(()), 2_500, 7_500),
-        (transfer(7, Kind::Hold, w, Merchant, 2_500), Ok(()), 0, 7_500),
-        (transfer(8, void(7), w, Merchant, 1), Err(LedgerError::HoldAmountDiffers), 0, 7_500),
-        (transfer(8, void(7), w, Cash, 2_500), Err(LedgerError::HoldAccountsDiffer), 0, 7_500),
-        (transfer(8, void(7), w, Merchant, 2_500), Ok(()), 2_500, 7_500),
-        (transfer(9, void(7), w, Merchant, 2_500), Err(LedgerError::HoldNotPending), 2_500, 7_500),
+        (
+            transfer(1, Kind::Direct, Cash, w, 10_000),
+            Ok(()),
+            10_000,
+            0,
+        ),
+        (
+            transfer(2, Kind::Hold, w, Merchant, 4_500),
+            Ok(()),
+            5_500,
+            0,
+        ),
+        (
+            transfer(3, post(2), w, Merchant, 4_500),
+            Ok(()),
+            5_500,
+            4_500,
+        ),
+        (
+            transfer(4, post(2), w, Merchant, 4_500),
+            Err(LedgerError::HoldNotPending),
+            5_500,
+            4_500,
+        ),
+        (
+            transfer(5, Kind::Hold, w, Merchant, 5_000),
+            Ok(()),
+            500,
+            4_500,
+        ),
+        (
+            transfer(6, post(5), w, Merchant, 5_001),
+            Err(LedgerError::HoldAmountDiffers),
+            500,
+            4_500,
+        ),
+        (
+            transfer(6, post(5), w, Merchant, 3_000),
+            Ok(()),
+            2_500,
+            7_500,
+        ),
+        (
+            transfer(7, Kind::Hold, w, Merchant, 2_500),
+            Ok(()),
+            0,
+            7_500,
+        ),
+        (
+            transfer(8, void(7), w, Merchant, 1),
+            Err(LedgerError::HoldAmountDiffers),
+            0,
+            7_500,
+        ),
+        (
+            transfer(8, void(7), w, Cash, 2_500),
+            Err(LedgerError::HoldAccountsDiffer),
+            0,
+            7_500,
+        ),
+        (
+            transfer(8, void(7), w, Merchant, 2_500),
+            Ok(()),
+            2_500,
+            7_500,
+        ),
+        (
+            transfer(9, void(7), w, Merchant, 2_500),
+            Err(LedgerError::HoldNotPending),
+            2_500,
+            7_500,
+        ),
     ]);
 }
 
@@ -63,14 +141,22 @@ fn hold_is_posted_whole_in_part_or_voided_once() {
 fn same_transfer_again_changes_nothing_and_other_content_is_refused() {
     let w = wallet(1);
     let top_up = transfer(1, Kind::Direct, Cash, w, 1_000);
-    let later = Transfer { time: Timestamp::from_micros(8), ..top_up };
+    let later = Transfer {
+        time: Timestamp::from_micros(8),
+        ..top_up
+    };
     let differs = Err(LedgerError::ExistsWithDifferentContent);
     roll(&[
         (top_up, Ok(()), 1_000, 0),
         (later, Ok(()), 1_000, 0),
         (transfer(1, Kind::Direct, Cash, w, 1_001), differs, 1_000, 0),
         (transfer(1, Kind::Hold, Cash, w, 1_000), differs, 1_000, 0),
-        (transfer(1, Kind::Direct, Cash, wallet(2), 1_000), differs, 1_000, 0),
+        (
+            transfer(1, Kind::Direct, Cash, wallet(2), 1_000),
+            differs,
+            1_000,
+            0,
+        ),
     ]);
 }
 
@@ -85,35 +171,98 @@ fn refusals_come_in_their_documented_order() {
     roll(&[
         (transfer(1, Kind::Direct, Cash, w, 1_000), Ok(()), 1_000, 0),
         (euro, Err(LedgerError::CurrencyDiffers), 1_000, 0),
-        (transfer(2, Kind::Direct, w, w, 0), Err(LedgerError::AmountZero), 1_000, 0),
-        (transfer(2, Kind::Direct, w, w, 9_999), Err(LedgerError::AccountsSame), 1_000, 0),
-        (transfer(2, lost, w, Merchant, 9_999), Err(LedgerError::HoldNotPending), 1_000, 0),
-        (transfer(2, Kind::Direct, w, Merchant, 1_001), Err(LedgerError::InsufficientFunds), 1_000, 0),
-        (transfer(2, Kind::Direct, wallet(2), Cash, 1), Err(LedgerError::InsufficientFunds), 1_000, 0),
-        (transfer(2, Kind::Direct, Cash, w, u64::MAX), Err(LedgerError::Overflow), 1_000, 0),
-        (transfer(2, Kind::Direct, w, Merchant, 1_000), Ok(()), 0, 1_000),
+        (
+            transfer(2, Kind::Direct, w, w, 0),
+            Err(LedgerError::AmountZero),
+            1_000,
+            0,
+        ),
+        (
+            transfer(2, Kind::Direct, w, w, 9_999),
+            Err(LedgerError::AccountsSame),
+            1_000,
+            0,
+        ),
+        (
+            transfer(2, lost, w, Merchant, 9_999),
+            Err(LedgerError::HoldNotPending),
+            1_000,
+            0,
+        ),
+        (
+            transfer(2, Kind::Direct, w, Merchant, 1_001),
+            Err(LedgerError::InsufficientFunds),
+            1_000,
+            0,
+        ),
+        (
+            transfer(2, Kind::Direct, wallet(2), Cash, 1),
+            Err(LedgerError::InsufficientFunds),
+            1_000,
+            0,
+        ),
+        (
+            transfer(2, Kind::Direct, Cash, w, u64::MAX),
+            Err(LedgerError::Overflow),
+            1_000,
+            0,
+        ),
+        (
+            transfer(2, Kind::Direct, w, Merchant, 1_000),
+            Ok(()),
+            0,
+            1_000,
+        ),
     ]);
 }
 
 #[test]
 fn what_is_rolled_back_never_was() {
     let (mut books, mut batch) = (Ledger::new(Currency::KRW), Batch::new());
-    books.book(&transfer(1, Kind::Direct, Cash, wallet(1), 900), &mut batch).unwrap();
-    books.book(&transfer(2, Kind::Hold, wallet(1), Merchant, 500), &mut batch).unwrap();
+    books
+        .book(&transfer(1, Kind::Direct, Cash, wallet(1), 900), &mut batch)
+        .unwrap();
+    books
+        .book(
+            &transfer(2, Kind::Hold, wallet(1), Merchant, 500),
+            &mut batch,
+        )
+        .unwrap();
     let mark = books.mark();
     let post = transfer(3, Kind::Post { hold: id(2) }, wallet(1), Merchant, 500);
     books.book(&post, &mut batch).unwrap();
-    books.book(&transfer(4, Kind::Hold, wallet(1), Merchant, 100), &mut batch).unwrap();
+    books
+        .book(
+            &transfer(4, Kind::Hold, wallet(1), Merchant, 100),
+            &mut batch,
+        )
+        .unwrap();
     books.roll_back(mark);
-    assert_eq!((books.balance(wallet(1)), books.balance(Merchant), books.transfers()), (400, 0, 2));
-    assert_eq!(books.book(&post, &mut batch), Ok(()), "the hold is pending again");
+    assert_eq!(
+        (
+            books.balance(wallet(1)),
+            books.balance(Merchant),
+            books.transfers()
+        ),
+        (400, 0, 2)
+    );
+    assert_eq!(
+        books.book(&post, &mut batch),
+        Ok(()),
+        "the hold is pending again"
+    );
 }
 
 #[test]
 fn damaged_books_are_named() {
     let (mut books, mut batch) = (Ledger::new(Currency::KRW), Batch::new());
     for number in 1..=3 {
-        books.book(&transfer(number, Kind::Direct, Cash, wallet(1), 100), &mut batch).unwrap();
+        books
+            .book(
+                &transfer(number, Kind::Direct, Cash, wallet(1), 100),
+                &mut batch,
+            )
+            .unwrap();
     }
     let damaged = |change: fn(&mut Batch)| {
         let store = MemoryStore::new();
@@ -124,8 +273,14 @@ fn damaged_books_are_named() {
         assert!(!violations.is_empty());
         Ledger::load(&store, Currency::KRW).unwrap_err()
     };
-    assert!(matches!(damaged(|batch| batch.delete(record::key(1))), LoadError::Gap(1)));
-    assert!(matches!(damaged(|batch| batch.put(record::key(1), "short")), LoadError::Record(_)));
+    assert!(matches!(
+        damaged(|batch| batch.delete(record::key(1))),
+        LoadError::Gap(1)
+    ));
+    assert!(matches!(
+        damaged(|batch| batch.put(record::key(1), "short")),
+        LoadError::Record(_)
+    ));
     let twice = |batch: &mut Batch| {
         let first = batch.get(&record::key(0)).unwrap().unwrap().to_vec();
         batch.put(record::key(1), first);
@@ -142,7 +297,12 @@ struct Oracle {
 
 impl Oracle {
     fn has(&self, number: u8) -> i64 {
-        let held: i64 = self.held.values().filter(|(owner, _)| *owner == number).map(|(_, sum)| sum).sum();
+        let held: i64 = self
+            .held
+            .values()
+            .filter(|(owner, _)| *owner == number)
+            .map(|(_, sum)| sum)
+            .sum();
         self.posted.get(&wallet(number)).copied().unwrap_or(0) - held
     }
 

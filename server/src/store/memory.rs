@@ -20,7 +20,9 @@ impl MemoryStore {
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Vec<u8>>> {
-        self.0.lock().expect("invariant: nobody panics while holding the rows")
+        self.0
+            .lock()
+            .expect("invariant: nobody panics while holding the rows")
     }
 }
 

@@ -37,8 +37,12 @@ impl SledStore {
     }
 
     fn make_durable(&self) -> Result<(), StoreError> {
-        self.database.flush().map_err(|error| failed("flush", error))?;
-        self.log.sync_data().map_err(|error| failed("sync its log", error))
+        self.database
+            .flush()
+            .map_err(|error| failed("flush", error))?;
+        self.log
+            .sync_data()
+            .map_err(|error| failed("sync its log", error))
     }
 }
 
@@ -52,12 +56,17 @@ impl Store for SledStore {
                 None => writes.remove(key),
             }
         }
-        self.database.apply_batch(writes).map_err(|error| failed("write", error))?;
+        self.database
+            .apply_batch(writes)
+            .map_err(|error| failed("write", error))?;
         self.make_durable()
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.database.get(key).map_err(|error| failed("read", error))?;
+        let value = self
+            .database
+            .get(key)
+            .map_err(|error| failed("read", error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -72,7 +81,11 @@ impl Store for SledStore {
             _ => Bound::Included(prefix),
         };
         let mut rows = Vec::new();
-        for row in self.database.range::<&[u8], _>((from, Bound::Unbounded)).take(limit) {
+        for row in self
+            .database
+            .range::<&[u8], _>((from, Bound::Unbounded))
+            .take(limit)
+        {
             let (key, value) = row.map_err(|error| failed("read", error))?;
             if !key.starts_with(prefix) {
                 break;
@@ -85,8 +98,13 @@ impl Store for SledStore {
 
 fn opening(error: sled::Error) -> StoreError {
     // sled tells a locked folder only by the text of its message.
-    let locked = matches!(&error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"));
-    if locked { StoreError::InUse } else { failed("open", error) }
+    let locked =
+        matches!(&error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"));
+    if locked {
+        StoreError::InUse
+    } else {
+        failed("open", error)
+    }
 }
 
 fn failed(

@@ -12,13 +12,19 @@ fn store_contract(store: &dyn Store) {
 
     let keys = |after: Option<&[u8]>, limit| -> Vec<String> {
         let rows = store.scan(b"list/", after, limit).unwrap();
-        rows.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect()
+        rows.into_iter()
+            .map(|(key, _)| String::from_utf8(key).unwrap())
+            .collect()
     };
     assert_eq!(keys(None, 10), ["list/1", "list/2", "list/3"]);
     assert_eq!(keys(None, 2), ["list/1", "list/2"]);
     assert_eq!(keys(Some(b"list/2"), 10), ["list/3"]);
     assert_eq!(keys(Some(b"list/3"), 10), Vec::<String>::new());
-    assert_eq!(keys(Some(b"a"), 1), ["list/1"], "a start before the prefix is its beginning");
+    assert_eq!(
+        keys(Some(b"a"), 1),
+        ["list/1"],
+        "a start before the prefix is its beginning"
+    );
 
     let mut batch = Batch::new();
     batch.put("list/2", "first");
@@ -35,7 +41,11 @@ fn store_contract(store: &dyn Store) {
     batch.put("good", "value");
     batch.put("large", vec![0; VALUE_MAX + 1]);
     assert!(matches!(store.commit(&batch), Err(StoreError::TooLarge)));
-    assert_eq!(store.get(b"good").unwrap(), None, "nothing of a refused batch is written");
+    assert_eq!(
+        store.get(b"good").unwrap(),
+        None,
+        "nothing of a refused batch is written"
+    );
     let mut batch = Batch::new();
     batch.put(vec![b'k'; KEY_MAX + 1], "value");
     assert!(matches!(store.commit(&batch), Err(StoreError::TooLarge)));
@@ -57,7 +67,10 @@ fn sled_finds_what_was_committed_when_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut batch = Batch::new();
     batch.put("key", "value");
-    SledStore::open(folder.path()).unwrap().commit(&batch).unwrap();
+    SledStore::open(folder.path())
+        .unwrap()
+        .commit(&batch)
+        .unwrap();
     let store = SledStore::open(folder.path()).unwrap();
     assert_eq!(store.get(b"key").unwrap().unwrap(), b"value");
 }
@@ -66,7 +79,10 @@ fn sled_finds_what_was_committed_when_opened_again() {
 fn sled_folder_in_use_is_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let _first = SledStore::open(folder.path()).unwrap();
-    assert!(matches!(SledStore::open(folder.path()), Err(StoreError::InUse)));
+    assert!(matches!(
+        SledStore::open(folder.path()),
+        Err(StoreError::InUse)
+    ));
 }
 
 #[test]
@@ -87,5 +103,8 @@ fn sled_folder_that_is_a_file_is_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "no folder").unwrap();
-    assert!(matches!(SledStore::open(&file), Err(StoreError::Failed(..))));
+    assert!(matches!(
+        SledStore::open(&file),
+        Err(StoreError::Failed(..))
+    ));
 }

@@ -1,7 +1,10 @@
 use super::*;
 use crate::entropy::SeededEntropy;
 
-const PLACE: Place<'static> = Place { table: "template", key: b"customer-1/right/0" };
+const PLACE: Place<'static> = Place {
+    table: "template",
+    key: b"customer-1/right/0",
+};
 
 fn person(number: u8) -> CustomerId {
     CustomerId::from_bytes([number; 16])
@@ -14,9 +17,18 @@ fn value_opens_where_it_was_sealed_and_nowhere_else() {
     let sealed = key.seal(&PLACE, b"palm", &entropy);
     assert_eq!(key.open(&PLACE, &sealed).unwrap().as_slice(), b"palm");
     for place in [
-        Place { key: b"customer-1/right/1", ..PLACE },
-        Place { table: "name", ..PLACE },
-        Place { table: "templatec", key: b"ustomer-1/right/0" },
+        Place {
+            key: b"customer-1/right/1",
+            ..PLACE
+        },
+        Place {
+            table: "name",
+            ..PLACE
+        },
+        Place {
+            table: "templatec",
+            key: b"ustomer-1/right/0",
+        },
     ] {
         assert_eq!(key.open(&place, &sealed).unwrap_err(), VaultError::Open);
     }
@@ -33,7 +45,10 @@ fn every_changed_byte_is_noticed() {
         assert!(key.open(&PLACE, &changed).is_err(), "byte {at}");
     }
     for length in 0..sealed.len() {
-        assert!(key.open(&PLACE, &sealed[..length]).is_err(), "cut to {length}");
+        assert!(
+            key.open(&PLACE, &sealed[..length]).is_err(),
+            "cut to {length}"
+        );
     }
 }
 
@@ -46,8 +61,13 @@ fn wrapped_key_opens_for_its_person_and_keyholder_only() {
     let wrapped = WrappedKey::from_bytes(&wrapped.to_bytes()).unwrap();
     let again = keyholder.unwrap(person(1), &wrapped).unwrap();
     assert_eq!(again.open(&PLACE, &sealed).unwrap().as_slice(), b"palm");
-    assert_eq!(keyholder.unwrap(person(2), &wrapped).unwrap_err(), VaultError::Open);
-    let other = Keyholder::new([2; 32]).unwrap(person(1), &wrapped).unwrap_err();
+    assert_eq!(
+        keyholder.unwrap(person(2), &wrapped).unwrap_err(),
+        VaultError::Open
+    );
+    let other = Keyholder::new([2; 32])
+        .unwrap(person(1), &wrapped)
+        .unwrap_err();
     assert!(other.to_string().contains("master key file"));
 }
 
@@ -55,7 +75,10 @@ fn wrapped_key_opens_for_its_person_and_keyholder_only() {
 fn same_value_sealed_twice_differs() {
     let entropy = SeededEntropy::new(1);
     let (key, _) = Keyholder::new([1; 32]).create_person_key(person(1), &entropy);
-    assert_ne!(key.seal(&PLACE, b"palm", &entropy), key.seal(&PLACE, b"palm", &entropy));
+    assert_ne!(
+        key.seal(&PLACE, b"palm", &entropy),
+        key.seal(&PLACE, b"palm", &entropy)
+    );
 }
 
 #[test]

@@ -83,7 +83,11 @@ async fn failed_command_leaves_neither_writes_nor_books() {
     });
     assert_eq!(refused.await, Err(Refused::Told));
     let after = writer.write(|tx| {
-        Ok::<_, Refused>((tx.get(b"key").unwrap(), tx.ledger().balance(WALLET), tx.ledger().transfers()))
+        Ok::<_, Refused>((
+            tx.get(b"key").unwrap(),
+            tx.ledger().balance(WALLET),
+            tx.ledger().transfers(),
+        ))
     });
     assert_eq!(after.await.unwrap(), (None, 0, 0));
     thread.stop();
@@ -94,7 +98,10 @@ async fn failed_command_leaves_neither_writes_nor_books() {
 async fn transfers_of_one_post_are_booked_together_or_not() {
     let (writer, thread) = start(Arc::new(MemoryStore::new()));
     let posted = writer.write(|tx| {
-        let zero = Transfer { amount: Money::balance(0, Currency::KRW), ..top_up(2, 1) };
+        let zero = Transfer {
+            amount: Money::balance(0, Currency::KRW),
+            ..top_up(2, 1)
+        };
         let refused = tx.post(&[top_up(1, 500), zero]).unwrap_err();
         Ok::<_, Refused>((refused, tx.ledger().balance(WALLET)))
     });
@@ -123,7 +130,12 @@ impl Store for Watched {
         self.inner.get(key)
     }
 
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         self.inner.scan(prefix, after, limit)
     }
 }
@@ -157,7 +169,10 @@ async fn waiting_commands_share_one_commit_and_nobody_is_answered_before_it() {
                 })
                 .await
                 .unwrap();
-            assert!(store.get(&[index]).unwrap().is_some(), "answered before the commit");
+            assert!(
+                store.get(&[index]).unwrap().is_some(),
+                "answered before the commit"
+            );
         }));
     }
     for _ in 0..10 {
@@ -178,19 +193,26 @@ async fn failed_commit_is_told_and_nothing_more_is_taken() {
     let store = Arc::new(Watched::default());
     let (told, failure) = std::sync::mpsc::channel();
     let books = Ledger::new(Currency::KRW);
-    let (writer, thread) = Writer::spawn(Arc::clone(&store) as Arc<dyn Store>, books, move |error| {
-        told.send(error.to_string()).unwrap();
-    });
+    let (writer, thread) =
+        Writer::spawn(Arc::clone(&store) as Arc<dyn Store>, books, move |error| {
+            told.send(error.to_string()).unwrap();
+        });
     store.broken.store(true, Ordering::SeqCst);
     let put = |tx: &mut Transaction<'_>| {
         tx.put("key", "value");
         Ok::<_, Refused>(())
     };
-    assert_eq!(writer.write(put).await, Err(Refused::Write(WriteError::Failed)));
+    assert_eq!(
+        writer.write(put).await,
+        Err(Refused::Write(WriteError::Failed))
+    );
     assert!(failure.recv().unwrap().contains("failed to write"));
     store.broken.store(false, Ordering::SeqCst);
     thread.stop();
-    assert_eq!(writer.write(put).await, Err(Refused::Write(WriteError::Stopped)));
+    assert_eq!(
+        writer.write(put).await,
+        Err(Refused::Write(WriteError::Stopped))
+    );
     assert_eq!(store.get(b"key").unwrap(), None);
 }
 
@@ -199,7 +221,10 @@ async fn books_on_disk_are_those_in_memory() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let (writer, thread) = start(Arc::clone(&store));
     for id in 1..=3 {
-        writer.write(move |tx| tx.post(&[top_up(id, 500)]).map_err(Refused::Ledger)).await.unwrap();
+        writer
+            .write(move |tx| tx.post(&[top_up(id, 500)]).map_err(Refused::Ledger))
+            .await
+            .unwrap();
     }
     thread.stop();
     let books = Ledger::load(&*store, Currency::KRW).unwrap();

@@ -20,7 +20,13 @@ pub struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     pub(super) fn new(store: &'a dyn Store, group: &'a mut Batch, ledger: &'a mut Ledger) -> Self {
         let mark = ledger.mark();
-        Self { store, group, ledger, own: Batch::new(), mark }
+        Self {
+            store,
+            group,
+            ledger,
+            own: Batch::new(),
+            mark,
+        }
     }
 
     /// The value of a key.
@@ -44,8 +50,7 @@ impl<'a> Transaction<'a> {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let within =
-            |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+        let within = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
         let pending: Vec<_> = self
             .group
             .writes()
@@ -53,7 +58,9 @@ impl<'a> Transaction<'a> {
             .filter(|(key, _)| within(key))
             .collect();
         // Each pending removal may take one of the store's rows away.
-        let stored = self.store.scan(prefix, after, limit.saturating_add(pending.len()))?;
+        let stored = self
+            .store
+            .scan(prefix, after, limit.saturating_add(pending.len()))?;
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
         for (key, value) in pending {
             match value {
@@ -101,7 +108,10 @@ impl<'a> Transaction<'a> {
     pub(super) fn end(&mut self, well: bool) {
         let own = std::mem::take(&mut self.own);
         if well {
-            assert!(own.is_within_bounds(), "a command wrote a key or value above the store's bounds");
+            assert!(
+                own.is_within_bounds(),
+                "a command wrote a key or value above the store's bounds"
+            );
             self.group.merge(own);
         } else {
             self.ledger.roll_back(self.mark);

@@ -1,0 +1,62 @@
+//! `CustomerService`.
+
+use palm_proto::{
+    id::CustomerId,
+    request::{self, CreateCustomer, Page},
+    v1::{self, customer_service_server::CustomerService},
+};
+use tonic::{Request, Response, Status};
+
+use super::{Part, wire};
+
+#[tonic::async_trait]
+impl CustomerService for Part {
+    async fn create_customer(
+        &self,
+        request: Request<v1::CreateCustomerRequest>,
+    ) -> Result<Response<v1::Customer>, Status> {
+        let _caller = self.admit(&request)?;
+        let request = CreateCustomer::try_from(request.into_inner())?;
+        Ok(Response::new(
+            self.0.customers.create(request).await?.into(),
+        ))
+    }
+
+    async fn get_customer(
+        &self,
+        request: Request<v1::GetCustomerRequest>,
+    ) -> Result<Response<v1::Customer>, Status> {
+        let _operator = self.admit_operator(&request)?;
+        let customer: CustomerId = request::named("name", &request.into_inner().name)?;
+        Ok(Response::new(self.0.customers.find(customer)?.into()))
+    }
+
+    async fn list_customers(
+        &self,
+        request: Request<v1::ListCustomersRequest>,
+    ) -> Result<Response<v1::ListCustomersResponse>, Status> {
+        let _operator = self.admit_operator(&request)?;
+        let v1::ListCustomersRequest {
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let page = Page::parse(page_size, page_token)?;
+        let (customers, next_page_token) = self.0.customers.list(&page)?;
+        let customers = customers.into_iter().map(v1::Customer::from).collect();
+        Ok(Response::new(v1::ListCustomersResponse {
+            customers,
+            next_page_token,
+        }))
+    }
+
+    async fn delete_customer(
+        &self,
+        request: Request<v1::DeleteCustomerRequest>,
+    ) -> Result<Response<v1::DeleteCustomerResponse>, Status> {
+        let _operator = self.admit_operator(&request)?;
+        let customer: CustomerId = request::named("name", &request.into_inner().name)?;
+        let delete_time = self.0.customers.delete(customer).await?;
+        let delete_time = Some(wire::time(delete_time));
+        Ok(Response::new(v1::DeleteCustomerResponse { delete_time }))
+    }
+}

@@ -1,0 +1,44 @@
+//! The one place where a refusal becomes a status.
+
+use palm_proto::{fault, reason::ReasonCode as Reason};
+use tonic::{Code, Status};
+use tracing::error;
+
+use crate::error::Error;
+
+impl From<Error> for Status {
+    /// Code and reason by kind; the sentence is the error's own, which is fixed text.
+    fn from(error: Error) -> Self {
+        let (code, reason) = match &error {
+            Error::AmountOverflow => (Code::OutOfRange, Reason::AmountOverflow),
+            Error::BalanceRemains => (Code::FailedPrecondition, Reason::BalanceRemains),
+            Error::Busy => (Code::Unavailable, Reason::Unavailable),
+            Error::Cancelled => (Code::FailedPrecondition, Reason::Cancelled),
+            Error::CaptureReplayed => (Code::FailedPrecondition, Reason::CaptureReplayed),
+            Error::CertificateTaken => (Code::AlreadyExists, Reason::IdReused),
+            Error::Corrupt(_) => (Code::DataLoss, Reason::Unavailable),
+            Error::CustomerNotFound => (Code::NotFound, Reason::NotFound),
+            Error::GalleryFull => (Code::ResourceExhausted, Reason::LimitReached),
+            Error::IdReused => (Code::AlreadyExists, Reason::IdReused),
+            Error::InsufficientFunds => (Code::FailedPrecondition, Reason::InsufficientFunds),
+            Error::Malformed(malformed) => return malformed.clone().into(),
+            Error::PaymentNotFound => (Code::NotFound, Reason::NotFound),
+            Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
+            Error::SamplesFull => (Code::ResourceExhausted, Reason::LimitReached),
+            Error::SealBroken => (Code::InvalidArgument, Reason::SealBroken),
+            Error::Store(_) => (Code::Unavailable, Reason::Unavailable),
+            Error::Stopping => (Code::Unavailable, Reason::Unavailable),
+            Error::TemplateUnknown => (Code::InvalidArgument, Reason::Malformed),
+            Error::WriteFailed => (Code::Unavailable, Reason::Unavailable),
+            Error::TillExists => (Code::AlreadyExists, Reason::IdReused),
+            Error::TillNotFound => (Code::NotFound, Reason::NotFound),
+        };
+        if let Error::Corrupt(table) = error {
+            error!(table, "a row of the store cannot be read");
+        }
+        if let Error::Store(cause) = &error {
+            error!(cause = cause as &dyn std::error::Error, "the store failed");
+        }
+        fault::status(code, reason, error.sentence())
+    }
+}

@@ -1,0 +1,66 @@
+//! What every part of the upper floor stands on.
+
+use std::{fmt, sync::Arc};
+
+use palm_proto::id::CustomerId;
+
+use crate::{
+    clock::Clock,
+    entropy::Entropy,
+    error::Error,
+    gallery::Gallery,
+    rows::Table,
+    store::Store,
+    vault::{Keyholder, PersonKey, WrappedKey},
+    writer::Writer,
+};
+
+/// The lower floor and the gallery, shared by all parts.
+pub(crate) struct Base {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) writer: Writer,
+    pub(crate) keyholder: Keyholder,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) gallery: Arc<Gallery>,
+    /// Held by whoever adds palms or removes them, from the look at the gallery to its change: two enrolments of one
+    /// palm at once must not both find it free.
+    pub(crate) palms: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Base")
+    }
+}
+
+impl Base {
+    /// 16 random bytes.
+    pub(crate) fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// A person's key; `None` when it was destroyed or never was.
+    pub(crate) fn person_key(&self, customer: CustomerId) -> Result<Option<PersonKey>, Error> {
+        person_key(&*self.store, &self.keyholder, customer)
+    }
+}
+
+/// A person's key as the store holds it.
+pub(crate) fn person_key(
+    store: &dyn Store,
+    keyholder: &Keyholder,
+    customer: CustomerId,
+) -> Result<Option<PersonKey>, Error> {
+    let table = Table::CustomerKey;
+    let Some(wrapped) = store.get(&table.key(&[&customer.to_bytes()]))? else {
+        return Ok(None);
+    };
+    let wrapped = WrappedKey::from_bytes(&wrapped).map_err(|_| Error::Corrupt(table.name()))?;
+    let key = keyholder
+        .unwrap(customer, &wrapped)
+        .map_err(|_| Error::Corrupt(table.name()))?;
+    Ok(Some(key))
+}

@@ -1,0 +1,402 @@
+//! The configuration file: TOML, no key that is not known, paths relative to the file's folder.
+//!
+//! It holds paths to key files, never a key, and so may be logged whole. `palmd.example.toml` beside the crate shows
+//! every key. Nothing is read from the environment.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use palm_models::compare::Similarity;
+use palm_proto::money::{Currency, Money};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    files::{self, FileError},
+    logging::{LogFormat, LogLevel},
+    pki::Fingerprint,
+};
+
+/// Port that palmd listens on when the configuration says nothing.
+pub const PORT_DEFAULT: u16 = 7443;
+const SHOP_NAME_MAX: usize = 64;
+
+/// What palmd needs to start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address to listen on; port 0 takes a free one.
+    #[serde(default = "listen_default")]
+    pub listen: SocketAddr,
+    /// Whose payments these are.
+    pub shop: Shop,
+    /// The service's own certificate, and who signs its callers'.
+    pub tls: Tls,
+    /// Where everything is kept.
+    pub store: StoreConfig,
+    /// Key files.
+    pub keys: Keys,
+    /// Who may operate it.
+    pub operators: Operators,
+    /// When a palm counts as recognised.
+    #[serde(default)]
+    pub identification: Identification,
+    /// Bounds that depend on the machine.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Log lines.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// Whose payments these are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shop {
+    /// 1 to 64 characters; shown on the tills.
+    pub name: String,
+    /// ISO 4217 code of the only currency taken.
+    pub currency: String,
+    /// Highest amount of one payment, in minor units.
+    pub payment_max_minor: u64,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The service's certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The CA that signs the certificates of tills and operators.
+    pub ca: PathBuf,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum StoreConfig {
+    /// In memory: for trying out; everything is lost at the stop.
+    Memory {},
+    /// On disk.
+    Sled {
+        /// Its folder; made when absent.
+        path: PathBuf,
+    },
+}
+
+/// Files of 32 random bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Wraps every person's key.
+    pub master: PathBuf,
+    /// Tills seal templates to its public half.
+    pub sealing: PathBuf,
+}
+
+/// Who may operate the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operators {
+    /// SHA-256 of their certificates (DER), lower-case hex; one or more.
+    pub certificates_sha256: Vec<String>,
+}
+
+/// When a palm counts as recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identification {
+    /// Least similarity of two samples of one palm, 0 to 1.
+    pub similarity_min: f32,
+    /// Least lead of the best person over the second, 0 to 1.
+    pub margin_min: f32,
+    /// People looked at closely after the coarse pass, 2 to 4,096.
+    pub coarse_candidates: usize,
+}
+
+impl Identification {
+    /// [`Self::similarity_min`] as a similarity.
+    #[must_use]
+    pub fn least(&self) -> Similarity {
+        Similarity::new(self.similarity_min)
+    }
+}
+
+/// The thresholds to start from. They are placeholders until measured ones stand here.
+impl Default for Identification {
+    fn default() -> Self {
+        Self {
+            similarity_min: 0.62,
+            margin_min: 0.03,
+            coarse_candidates: 64,
+        }
+    }
+}
+
+/// Bounds that depend on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Palm samples in the gallery, 12 to 10,000,000; one takes about 0.5 KiB of memory.
+    pub samples_max: usize,
+    /// Calls in progress at once, 1 to 4,096; more are told to come again.
+    pub calls_max: usize,
+    /// Time for one call in milliseconds, 100 to 60,000.
+    pub call_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            samples_max: 600_000,
+            calls_max: 64,
+            call_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// Log lines, on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Their shape.
+    pub format: LogFormat,
+    /// How many.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Plain,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+/// Why there is no usable configuration. Names the file, the key and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(
+        "configuration: give --config a readable TOML file, such as the one that `palmctl init` writes"
+    )]
+    Read(#[source] FileError),
+    /// Not TOML, or a key missing, unknown or of the wrong type.
+    #[error("configuration {path}: {message}. See palmd.example.toml for every key")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Line, key and what was expected, as the TOML reader says it.
+        message: String,
+    },
+    /// A key holds a value that palmd will not use.
+    #[error("configuration {path}: {key}: {remedy}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key, for instance `shop.currency`.
+        key: &'static str,
+        /// What to write instead.
+        remedy: &'static str,
+    },
+    /// A file that a key names cannot be used.
+    #[error("configuration {path}: {key}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The key, for instance `keys.master`.
+        key: &'static str,
+        /// What is wrong with the file that it names, and what to do.
+        #[source]
+        source: FileError,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file. Relative paths in it are taken from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and the remedy. Files that it names are not looked at yet.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = files::read_text(path).map_err(ConfigError::Read)?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of a configuration as if it stood in the file `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Shape {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().replace('\n', " "),
+        })?;
+        if let Some((key, remedy)) = config.first_fault() {
+            return Err(ConfigError::Value {
+                path: path.to_owned(),
+                key,
+                remedy,
+            });
+        }
+        config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
+        Ok(config)
+    }
+
+    fn first_fault(&self) -> Option<Fault> {
+        let Self {
+            shop,
+            operators,
+            identification,
+            limits,
+            ..
+        } = self;
+        let faults = [
+            shop.fault(),
+            operators.fault(),
+            identification.fault(),
+            limits.fault(),
+        ];
+        faults.into_iter().flatten().next()
+    }
+
+    fn settle_paths(&mut self, folder: &Path) {
+        let Self {
+            tls, store, keys, ..
+        } = self;
+        let stored = match store {
+            StoreConfig::Memory {} => None,
+            StoreConfig::Sled { path } => Some(path),
+        };
+        let named = [
+            &mut tls.certificate,
+            &mut tls.key,
+            &mut tls.ca,
+            &mut keys.master,
+            &mut keys.sealing,
+        ];
+        for path in named.into_iter().chain(stored) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// The highest amount of one payment, in the shop's currency.
+    ///
+    /// # Panics
+    /// When the configuration was not made by [`Config::read`] or [`Config::parse`].
+    #[must_use]
+    pub fn payment_limit(&self) -> Money {
+        self.shop
+            .payment_max()
+            .expect("invariant: the amount was checked when the configuration was read")
+    }
+
+    /// Fingerprints of the operators' certificates.
+    #[must_use]
+    pub fn operator_fingerprints(&self) -> Vec<Fingerprint> {
+        self.operators
+            .certificates_sha256
+            .iter()
+            .filter_map(|text| Fingerprint::from_hex(text))
+            .collect()
+    }
+
+    /// Time for one call.
+    #[must_use]
+    pub fn call_timeout(&self) -> Duration {
+        Duration::from_millis(self.limits.call_timeout_ms)
+    }
+}
+
+/// A key with a value out of range, and what to write instead.
+type Fault = (&'static str, &'static str);
+
+/// The fault unless the value is right.
+fn unless(is_right: bool, key: &'static str, remedy: &'static str) -> Option<Fault> {
+    (!is_right).then_some((key, remedy))
+}
+
+impl Shop {
+    fn fault(&self) -> Option<Fault> {
+        let name_ok = (1..=SHOP_NAME_MAX).contains(&self.name.chars().count())
+            && !self.name.chars().any(char::is_control);
+        let name = "write 1 to 64 characters without control characters";
+        let currency = "write an ISO 4217 code that is taken, such as \"KRW\"";
+        let max = "write 1 to 999999999999 minor units";
+        unless(name_ok, "shop.name", name)
+            .or_else(|| unless(self.currency().is_some(), "shop.currency", currency))
+            .or_else(|| unless(self.payment_max().is_some(), "shop.payment_max_minor", max))
+    }
+
+    fn currency(&self) -> Option<Currency> {
+        self.currency.parse().ok()
+    }
+
+    fn payment_max(&self) -> Option<Money> {
+        Money::amount(self.payment_max_minor, self.currency()?).ok()
+    }
+}
+
+impl Operators {
+    fn fault(&self) -> Option<Fault> {
+        let fingerprints = &self.certificates_sha256;
+        let is_right = !fingerprints.is_empty()
+            && fingerprints
+                .iter()
+                .all(|text| Fingerprint::from_hex(text).is_some());
+        let remedy = "write one or more, each 64 lower-case hex digits";
+        unless(is_right, "operators.certificates_sha256", remedy)
+    }
+}
+
+impl Identification {
+    fn fault(&self) -> Option<Fault> {
+        let share = "write 0.0 to 1.0";
+        let [similarity, margin] = [self.similarity_min, self.margin_min].map(is_share);
+        let candidates = (2..=4096).contains(&self.coarse_candidates);
+        unless(similarity, "identification.similarity_min", share)
+            .or_else(|| unless(margin, "identification.margin_min", share))
+            .or_else(|| {
+                unless(
+                    candidates,
+                    "identification.coarse_candidates",
+                    "write 2 to 4096",
+                )
+            })
+    }
+}
+
+impl Limits {
+    fn fault(&self) -> Option<Fault> {
+        let samples = (12..=10_000_000).contains(&self.samples_max);
+        let calls = (1..=4096).contains(&self.calls_max);
+        let timeout = (100..=60_000).contains(&self.call_timeout_ms);
+        unless(samples, "limits.samples_max", "write 12 to 10000000")
+            .or_else(|| unless(calls, "limits.calls_max", "write 1 to 4096"))
+            .or_else(|| unless(timeout, "limits.call_timeout_ms", "write 100 to 60000"))
+    }
+}
+
+fn is_share(value: f32) -> bool {
+    (0.0..=1.0).contains(&value)
+}
+
+fn listen_default() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT))
+}
+
+/// Reads any bytes as a configuration; nothing may panic, whatever they are.
+#[doc(hidden)]
+pub fn fuzz_config(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        drop(Config::parse(text, Path::new("palmd.toml")));
+    }
+}
+
+#[cfg(test)]
+mod tests;

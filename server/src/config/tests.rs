@@ -1,0 +1,127 @@
+use super::*;
+use crate::entropy::{Entropy, SeededEntropy};
+
+const EXAMPLE: &str = include_str!("../../palmd.example.toml");
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("/etc/palm/palmd.toml"))
+}
+
+fn with(from: &str, to: &str) -> String {
+    assert!(EXAMPLE.contains(from), "{from}");
+    EXAMPLE.replace(from, to)
+}
+
+#[test]
+fn example_is_read_and_its_optional_values_are_the_defaults() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:7443");
+    assert_eq!(config.identification, Identification::default());
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.log, Log::default());
+    assert_eq!(config.payment_limit().to_string(), "KRW 1,000,000");
+    assert_eq!(
+        config.operator_fingerprints(),
+        [Fingerprint::from_bytes([0; 32])]
+    );
+    assert_eq!(config.keys.master, Path::new("/etc/palm/master.key"));
+    let path = PathBuf::from("/etc/palm/store");
+    assert_eq!(config.store, StoreConfig::Sled { path });
+}
+
+#[test]
+fn memory_store_needs_no_path() {
+    let text = with("kind = \"sled\"", "kind = \"memory\"").replace("path = \"store\"", "#");
+    assert_eq!(parse(&text).unwrap().store, StoreConfig::Memory {});
+}
+
+#[test]
+fn bad_values_are_refused_with_file_key_and_remedy() {
+    let zeros = "0".repeat(64);
+    let rows = [
+        (
+            "name = \"Corner Shop\"",
+            "name = \"\"",
+            "shop.name",
+            "1 to 64",
+        ),
+        ("\"KRW\"", "\"krw\"", "shop.currency", "ISO 4217"),
+        ("1_000_000", "0", "shop.payment_max_minor", "1 to"),
+        (
+            "1_000_000",
+            "1_000_000_000_000",
+            "shop.payment_max_minor",
+            "1 to",
+        ),
+        (
+            &zeros,
+            "12",
+            "operators.certificates_sha256",
+            "64 lower-case hex",
+        ),
+        (
+            &zeros,
+            &"A".repeat(64),
+            "operators.certificates_sha256",
+            "64 lower-case hex",
+        ),
+        ("0.62", "1.5", "identification.similarity_min", "0.0 to 1.0"),
+        ("0.03", "nan", "identification.margin_min", "0.0 to 1.0"),
+        (
+            "= 64\n",
+            "= 1\n",
+            "identification.coarse_candidates",
+            "2 to 4096",
+        ),
+        ("600_000", "1", "limits.samples_max", "12 to"),
+        ("10_000", "1", "limits.call_timeout_ms", "100 to"),
+    ];
+    for (from, to, key, remedy) in rows {
+        let message = parse(&with(from, to)).unwrap_err().to_string();
+        for part in ["/etc/palm/palmd.toml", key, remedy] {
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+    }
+}
+
+#[test]
+fn unknown_missing_and_mistyped_keys_are_named() {
+    let rows = [
+        ("[shop]", "[shop]\ncolour = \"red\"", "colour"),
+        ("currency = \"KRW\"", "", "currency"),
+        ("\"127.0.0.1:7443\"", "7443", "listen"),
+        ("\"sled\"", "\"oracle\"", "oracle"),
+        ("[log]", "[log", "palmd.example.toml"),
+        ("path = \"store\"", "folder = \"store\"", "folder"),
+    ];
+    for (from, to, named) in rows {
+        let message = parse(&with(from, to)).unwrap_err().to_string();
+        assert!(message.contains("/etc/palm/palmd.toml"), "{message}");
+        assert!(message.contains(named), "{message} lacks {named}");
+    }
+}
+
+#[test]
+fn missing_file_is_an_error_with_the_remedy() {
+    let message = Config::read(Path::new("/nowhere/palmd.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("--config"), "{message}");
+}
+
+#[test]
+fn configurations_of_any_bytes_do_not_panic() {
+    let entropy = SeededEntropy::new(7);
+    let example = EXAMPLE.as_bytes();
+    for _ in 0..2_000 {
+        let mut draw = [0; 4];
+        entropy.fill(&mut draw);
+        let at = usize::from(u16::from_le_bytes([draw[0], draw[1]])) % example.len();
+        let mut bytes = example.to_vec();
+        bytes[at] = draw[2];
+        if draw[3] < 64 {
+            bytes.truncate(at);
+        }
+        fuzz_config(&bytes);
+    }
+}

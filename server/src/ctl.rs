@@ -1,0 +1,372 @@
+//! `palmctl`, the operator's tool: makes a deployment, enrols tills, and does everything else over gRPC with the
+//! operator's certificate, like any other caller.
+//!
+//! Nothing here is printed: [`run`] gives back what to print.
+
+use std::path::PathBuf;
+
+use palm_proto::{
+    id::{RequestId, wallet_name},
+    money::{Money, MoneyError},
+    reason::ReasonCode,
+    v1,
+};
+use tonic::Request;
+
+use crate::{clock::Clock, config::ConfigError, entropy::Entropy, files::FileError, pki::PkiError};
+
+mod arguments;
+mod init;
+mod link;
+mod sheet;
+mod till;
+
+pub use arguments::{
+    Arguments, Command, CustomerCommand, InitArguments, LedgerCommand, ListArguments,
+    PaymentCommand, ReaderKind, TillCommand, TransferArguments, WalletCommand,
+};
+use link::Link;
+use sheet::{Cell, Sheet};
+
+/// What to print, and whether all was well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// For standard output, with its last newline.
+    pub text: String,
+    /// `false`: print it all the same and exit with status 1.
+    pub is_ok: bool,
+}
+
+/// Why nothing was done, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CtlError {
+    /// An argument that cannot be used.
+    #[error("{argument}: {remedy}")]
+    Argument {
+        /// Which.
+        argument: &'static str,
+        /// What to give instead.
+        remedy: &'static str,
+    },
+    /// An amount that cannot be used.
+    #[error("amount")]
+    Amount(#[from] MoneyError),
+    /// The configuration would not be one that palmd takes.
+    #[error("--shop-name, --currency or --payment-max")]
+    Config(#[source] ConfigError),
+    /// palmd does not answer.
+    #[error("palmd does not answer at {address}: start it with `palmd --config {config}`")]
+    Connect {
+        /// Where it was looked for.
+        address: String,
+        /// The configuration to start it with.
+        config: String,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// A file cannot be read.
+    #[error("the deployment's files: run `palmctl init` first, or name its folder with --dir")]
+    File(#[from] FileError),
+    /// The files of a deployment or a till cannot be made.
+    #[error("the files cannot be made")]
+    Make(#[source] FileError),
+    /// operator.toml is not what `palmctl init` wrote.
+    #[error("{path}: {message}")]
+    Operator {
+        /// The file.
+        path: PathBuf,
+        /// Line, key and what was expected.
+        message: String,
+    },
+    /// A certificate could not be made.
+    #[error("certificates")]
+    Pki(#[from] PkiError),
+    /// palmd refused.
+    #[error("palmd refused: {} ({})", .0.message(), reason(.0))]
+    Refused(Box<tonic::Status>),
+    /// Nobody knows whether the money was moved.
+    #[error(
+        "no answer; do not repeat this blindly, but with --request-id {request_id}: it moves the money once"
+    )]
+    Unknown {
+        /// What to send again.
+        request_id: RequestId,
+        /// What was seen.
+        #[source]
+        source: Box<tonic::Status>,
+    },
+}
+
+impl From<tonic::Status> for CtlError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+fn reason(status: &tonic::Status) -> &'static str {
+    palm_proto::fault::reason_of(status).map_or("no reason given", ReasonCode::as_str)
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// [`CtlError`], with the remedy.
+pub async fn run(
+    arguments: Arguments,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<Output, CtlError> {
+    let Arguments {
+        dir,
+        address,
+        json,
+        command,
+    } = arguments;
+    if let Command::Init(init) = &command {
+        let text = init::run(&dir, init, clock, entropy)?;
+        return Ok(Output { text, is_ok: true });
+    }
+    let link = Link::open(&dir, address).await?;
+    let (sheet, is_ok) = match command {
+        Command::Init(_) => unreachable!("invariant: handled above"),
+        Command::Till(TillCommand::Enrol { id, out, reader }) => (
+            till::enrol(&dir, &link, &id, &out, reader, clock).await?,
+            true,
+        ),
+        Command::Till(TillCommand::List) => (till::list(&link).await?, true),
+        Command::Till(TillCommand::Revoke { id }) => (till::revoke(&link, &id).await?, true),
+        Command::Customer(command) => (customer(&link, command).await?, true),
+        Command::Wallet(command) => (wallet(&link, command, entropy).await?, true),
+        Command::Payment(command) => (payment(&link, command).await?, true),
+        Command::Ledger(LedgerCommand::Audit) => audit(&link).await?,
+    };
+    Ok(Output {
+        text: if json {
+            sheet.to_json()
+        } else {
+            sheet.to_table()
+        },
+        is_ok,
+    })
+}
+
+async fn customer(link: &Link, command: CustomerCommand) -> Result<Sheet, CtlError> {
+    let mut client = link.customers();
+    match command {
+        CustomerCommand::List(ListArguments { limit }) => {
+            let mut sheet = Sheet::list(&CUSTOMER_COLUMNS);
+            let mut page_token = String::new();
+            loop {
+                let page_size = link::page_size(limit, sheet.len());
+                let page = client
+                    .list_customers(v1::ListCustomersRequest {
+                        page_size,
+                        page_token,
+                    })
+                    .await?;
+                let page = page.into_inner();
+                page.customers
+                    .into_iter()
+                    .for_each(|row| sheet.push(customer_row(row)));
+                page_token = page.next_page_token;
+                if page_token.is_empty() || sheet.len() >= limit {
+                    return Ok(sheet);
+                }
+            }
+        }
+        CustomerCommand::Show { name } => {
+            let request = v1::GetCustomerRequest {
+                name: name.to_string(),
+            };
+            let row = client.get_customer(request).await?.into_inner();
+            Ok(Sheet::one(&CUSTOMER_COLUMNS, customer_row(row)))
+        }
+        CustomerCommand::Delete { name } => {
+            let request = v1::DeleteCustomerRequest {
+                name: name.to_string(),
+            };
+            let deleted = client.delete_customer(request).await?.into_inner();
+            let row = vec![
+                Cell::Text(name.to_string()),
+                Cell::time(deleted.delete_time),
+            ];
+            Ok(Sheet::one(&["name", "delete_time"], row))
+        }
+    }
+}
+
+const CUSTOMER_COLUMNS: [&str; 5] = [
+    "name",
+    "display_name",
+    "palms",
+    "notice_version",
+    "create_time",
+];
+
+fn customer_row(customer: v1::Customer) -> Vec<Cell> {
+    vec![
+        Cell::Text(customer.name),
+        Cell::Text(customer.display_name),
+        Cell::Number(customer.palms.into()),
+        Cell::Text(customer.consent.unwrap_or_default().notice_version),
+        Cell::time(customer.create_time),
+    ]
+}
+
+async fn wallet(
+    link: &Link,
+    command: WalletCommand,
+    entropy: &dyn Entropy,
+) -> Result<Sheet, CtlError> {
+    let currency = link.currency();
+    let mut client = link.wallets();
+    let answer = match command {
+        WalletCommand::TopUp(arguments) => {
+            let (id, wallet, amount) = transfer(&arguments, currency, entropy)?;
+            let request_id = id.to_string();
+            let request = v1::TopUpRequest {
+                request_id,
+                wallet,
+                amount: Some(amount.into()),
+            };
+            client
+                .top_up(request)
+                .await
+                .map_err(|status| moved(status, id))?
+        }
+        WalletCommand::PayOut(arguments) => {
+            let (id, wallet, amount) = transfer(&arguments, currency, entropy)?;
+            let request_id = id.to_string();
+            let request = v1::PayOutRequest {
+                request_id,
+                wallet,
+                amount: Some(amount.into()),
+            };
+            client
+                .pay_out(request)
+                .await
+                .map_err(|status| moved(status, id))?
+        }
+        WalletCommand::Show { customer } => {
+            client
+                .get_wallet(v1::GetWalletRequest {
+                    name: wallet_name(customer),
+                })
+                .await?
+        }
+    };
+    let wallet = answer.into_inner();
+    Ok(Sheet::one(
+        &["name", "balance"],
+        vec![Cell::Text(wallet.name), Cell::money(wallet.balance)],
+    ))
+}
+
+fn transfer(
+    arguments: &TransferArguments,
+    currency: palm_proto::money::Currency,
+    entropy: &dyn Entropy,
+) -> Result<(RequestId, String, Money), CtlError> {
+    let id = arguments.request_id.unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes);
+        RequestId::from_random(bytes)
+    });
+    let amount = Money::amount(arguments.amount_minor, currency)?;
+    Ok((id, wallet_name(arguments.customer), amount))
+}
+
+/// A status with a reason of ours is an answer; any other leaves the outcome open.
+fn moved(status: tonic::Status, request_id: RequestId) -> CtlError {
+    let source = Box::new(status);
+    match palm_proto::fault::reason_of(&source) {
+        Some(reason) if reason != ReasonCode::Unavailable => CtlError::Refused(source),
+        Some(_) | None => CtlError::Unknown { request_id, source },
+    }
+}
+
+async fn payment(link: &Link, command: PaymentCommand) -> Result<Sheet, CtlError> {
+    let mut client = link.checkout();
+    match command {
+        PaymentCommand::List(ListArguments { limit }) => {
+            let mut sheet = Sheet::list(&PAYMENT_COLUMNS);
+            let mut page_token = String::new();
+            loop {
+                let page_size = link::page_size(limit, sheet.len());
+                let page = client
+                    .list_payments(v1::ListPaymentsRequest {
+                        page_size,
+                        page_token,
+                    })
+                    .await?;
+                let page = page.into_inner();
+                page.payments
+                    .into_iter()
+                    .for_each(|row| sheet.push(payment_row(row)));
+                page_token = page.next_page_token;
+                if page_token.is_empty() || sheet.len() >= limit {
+                    return Ok(sheet);
+                }
+            }
+        }
+        PaymentCommand::Show { name } => {
+            let request = Request::new(v1::GetPaymentRequest {
+                name: name.to_string(),
+            });
+            let row = client.get_payment(request).await?.into_inner();
+            Ok(Sheet::one(&PAYMENT_COLUMNS, payment_row(row)))
+        }
+    }
+}
+
+const PAYMENT_COLUMNS: [&str; 8] = [
+    "name",
+    "state",
+    "amount",
+    "reason",
+    "till",
+    "masked_name",
+    "customer",
+    "create_time",
+];
+
+fn payment_row(payment: v1::Payment) -> Vec<Cell> {
+    let state = payment.state();
+    let reason = match payment.reason() {
+        v1::Reason::Unspecified => String::new(),
+        reason => reason.as_str_name().to_owned(),
+    };
+    vec![
+        Cell::Text(payment.name),
+        Cell::Text(state.as_str_name().to_owned()),
+        Cell::money(payment.amount),
+        Cell::Text(reason),
+        Cell::Text(payment.till),
+        Cell::Text(payment.masked_name),
+        Cell::Text(payment.customer),
+        Cell::time(payment.create_time),
+    ]
+}
+
+async fn audit(link: &Link) -> Result<(Sheet, bool), CtlError> {
+    let audit = link
+        .wallets()
+        .audit_ledger(v1::AuditLedgerRequest {})
+        .await?
+        .into_inner();
+    let is_ok = audit.violations.is_empty();
+    let row = vec![
+        Cell::Number(audit.transfers),
+        Cell::Number(audit.accounts),
+        Cell::List(audit.violations),
+    ];
+    Ok((
+        Sheet::one(&["transfers", "accounts", "violations"], row),
+        is_ok,
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What palmctl is told on its command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use palm_proto::id::{CustomerId, PaymentId, RequestId, TillId};
+
+/// The operator's tool of an OpenPalm deployment.
+#[derive(Debug, Parser)]
+#[command(name = "palmctl", version)]
+pub struct Arguments {
+    /// The deployment's folder, as `palmctl init` made it.
+    #[arg(long, global = true, default_value = ".")]
+    pub dir: PathBuf,
+    /// Where palmd listens, instead of the address in operator.toml: https://HOST:PORT.
+    #[arg(long, global = true)]
+    pub address: Option<String>,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make keys, certificates and configuration of a new deployment in --dir.
+    Init(InitArguments),
+    /// The counters and kiosks.
+    #[command(subcommand)]
+    Till(TillCommand),
+    /// The people enrolled.
+    #[command(subcommand)]
+    Customer(CustomerCommand),
+    /// Their balances.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// What was paid.
+    #[command(subcommand)]
+    Payment(PaymentCommand),
+    /// The books.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+/// A new deployment.
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// Shown on the tills, 1 to 64 characters.
+    #[arg(long)]
+    pub shop_name: String,
+    /// ISO 4217 code of the only currency taken, such as KRW.
+    #[arg(long)]
+    pub currency: String,
+    /// Highest amount of one payment, in minor units.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub payment_max: u64,
+    /// Address that palmd listens on.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    pub listen: SocketAddr,
+    /// A name or address by which tills reach palmd, beside localhost; may be given more than once.
+    #[arg(long)]
+    pub host: Vec<String>,
+}
+
+/// The counters and kiosks.
+#[derive(Debug, Subcommand)]
+pub enum TillCommand {
+    /// Make a certificate and configuration for a till, and let it act as one.
+    Enrol {
+        /// 1 to 32 of a-z, 0-9 and '-', such as counter-1.
+        #[arg(value_parser = TillId::new)]
+        id: TillId,
+        /// Folder to write the till's files to.
+        #[arg(long)]
+        out: PathBuf,
+        /// Which palm reader it has.
+        #[arg(long, value_enum, default_value = "usb")]
+        reader: ReaderKind,
+    },
+    /// All tills.
+    List,
+    /// Refuse a till's certificate from now on.
+    Revoke {
+        /// Its id.
+        #[arg(value_parser = TillId::new)]
+        id: TillId,
+    },
+}
+
+/// Which palm reader a till has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReaderKind {
+    /// Synthetic palms: for trying out.
+    Emulated,
+    /// The first OpenPalm reader on USB.
+    Usb,
+}
+
+/// The people enrolled.
+#[derive(Debug, Subcommand)]
+pub enum CustomerCommand {
+    /// In order of creation.
+    List(ListArguments),
+    /// One of them.
+    Show {
+        /// customers/{uuid}
+        name: CustomerId,
+    },
+    /// Destroy a customer's key, and with it their name and palms.
+    Delete {
+        /// customers/{uuid}
+        name: CustomerId,
+    },
+}
+
+/// Balances.
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// Cash taken at the counter goes into the wallet.
+    TopUp(TransferArguments),
+    /// Money goes out of the wallet to its owner.
+    PayOut(TransferArguments),
+    /// The balance.
+    Show {
+        /// customers/{uuid}
+        customer: CustomerId,
+    },
+}
+
+/// Money into or out of a wallet.
+#[derive(Debug, Args)]
+pub struct TransferArguments {
+    /// customers/{uuid}
+    pub customer: CustomerId,
+    /// In minor units of the shop's currency.
+    pub amount_minor: u64,
+    /// Of an earlier try whose outcome is not known: the same one moves money once.
+    #[arg(long)]
+    pub request_id: Option<RequestId>,
+}
+
+/// What was paid.
+#[derive(Debug, Subcommand)]
+pub enum PaymentCommand {
+    /// Newest first.
+    List(ListArguments),
+    /// One of them.
+    Show {
+        /// payments/{uuid}
+        name: PaymentId,
+    },
+}
+
+/// How much of a list.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ListArguments {
+    /// Rows at most.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// The books.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Replay every transfer and compare; exit status 1 when something does not fit.
+    Audit,
+}

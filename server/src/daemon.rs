@@ -1,0 +1,163 @@
+//! palmd from its configuration to its stop.
+//!
+//! [`Prepared::load`] reads every file that the configuration names and touches nothing; [`Prepared::run`] opens the
+//! store and serves.
+
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
+
+use tokio::sync::oneshot;
+use tracing::info;
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{self, Api, ServeError, TlsFiles},
+    checkout::stages::MachineMonotonic,
+    clock::SystemClock,
+    config::{Config, StoreConfig},
+    entropy::SystemEntropy,
+    files::{self, FileError, KEY_BYTES},
+    ledger::{Ledger, LoadError},
+    service::{Ground, OpenError, Service, Terms},
+    store::{MemoryStore, SledStore, Store, StoreError},
+    vault::Keyholder,
+    writer::Writer,
+};
+
+/// A configuration and what stands in the files that it names.
+pub struct Prepared {
+    config: Config,
+    tls: TlsFiles,
+    master: Zeroizing<[u8; KEY_BYTES]>,
+    sealing: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared")
+    }
+}
+
+/// What the configuration names cannot be used. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// A file cannot be used.
+    #[error("configuration: {key}")]
+    File {
+        /// The key, for instance `keys.master`.
+        key: &'static str,
+        /// The file, what is wrong with it, and what to do.
+        #[source]
+        source: FileError,
+    },
+    /// Certificate, key and CA are not PEM, or do not belong together.
+    #[error("configuration: [tls]")]
+    Tls(#[source] ServeError),
+}
+
+/// Why palmd stopped, or never served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The books in the store cannot be read.
+    #[error("the ledger cannot be read from the store")]
+    Ledger(#[from] LoadError),
+    /// The service could not be put together.
+    #[error("the service cannot be opened")]
+    Open(#[from] OpenError),
+    /// The wire.
+    #[error("the service cannot be reached")]
+    Serve(#[from] ServeError),
+    /// The store cannot be opened.
+    #[error("store.path of the configuration")]
+    Store(#[source] StoreError),
+    /// A write failed while serving.
+    #[error(
+        "a write to the store failed: palmd stopped, so that nothing is acknowledged that may not be on disk"
+    )]
+    Write(#[source] StoreError),
+}
+
+impl Prepared {
+    /// Reads the files that a configuration names.
+    ///
+    /// # Errors
+    /// [`PrepareError`] names the key, the file and the remedy.
+    pub fn load(config: Config) -> Result<Self, PrepareError> {
+        let at = |key| move |source| PrepareError::File { key, source };
+        let tls = TlsFiles {
+            certificate: files::read_text(&config.tls.certificate)
+                .map_err(at("tls.certificate"))?,
+            key: files::read_secret_text(&config.tls.key).map_err(at("tls.key"))?,
+            ca: files::read_text(&config.tls.ca).map_err(at("tls.ca"))?,
+        };
+        api::check(&tls).map_err(PrepareError::Tls)?;
+        let master = files::read_key(&config.keys.master).map_err(at("keys.master"))?;
+        let sealing = files::read_key(&config.keys.sealing).map_err(at("keys.sealing"))?;
+        Ok(Self {
+            config,
+            tls,
+            master,
+            sealing,
+        })
+    }
+
+    /// Opens the store and serves until `stop`. `ready` is called once, when calls are taken.
+    ///
+    /// # Errors
+    /// [`RunError`]. After [`RunError::Write`] the process must end.
+    pub async fn run(
+        self,
+        ready: impl FnOnce(SocketAddr),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), RunError> {
+        let Self {
+            config,
+            tls,
+            master,
+            sealing,
+        } = self;
+        let told = serde_json::to_string(&config);
+        let told = told.expect("invariant: a configuration is plain structs");
+        info!(config = %told, "starting");
+        // The address first: a second palmd must not wait for the store of the first.
+        let (listener, address) = api::listen(config.listen).await?;
+        let store = open_store(&config.store)?;
+        let terms = Terms::of(&config);
+        let ledger = Ledger::load(&*store, terms.payment_max.currency())?;
+        let (failing, failed) = oneshot::channel();
+        let (writer, thread) = Writer::spawn(Arc::clone(&store), ledger, move |error| {
+            // Nobody listens only when the service stops anyway.
+            drop(failing.send(error));
+        });
+        let ground = Ground {
+            store,
+            writer,
+            keyholder: Keyholder::new(*master),
+            sealing_secret: *sealing,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy::new()),
+            monotonic: Arc::new(MachineMonotonic::start()),
+        };
+        let service = Arc::new(Service::open(terms, ground)?);
+        let api = Api::new(service, &tls, config.call_timeout()).await?;
+        info!(%address, "listening");
+        ready(address);
+        tokio::select! {
+            served = api.serve(listener, stop) => served?,
+            Ok(error) = failed => return Err(RunError::Write(error)),
+        }
+        // Calls that hung up may have left commands behind: they are finished before the end.
+        let stopping = tokio::task::spawn_blocking(move || thread.stop());
+        drop(stopping.await);
+        info!("stopped");
+        Ok(())
+    }
+}
+
+fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, RunError> {
+    Ok(match config {
+        StoreConfig::Memory {} => Arc::new(MemoryStore::new()),
+        StoreConfig::Sled { path } => Arc::new(SledStore::open(path).map_err(RunError::Store)?),
+    })
+}

@@ -1,0 +1,149 @@
+//! Why a call did nothing: the refusals of the upper floor, which [`crate::api`] turns into statuses.
+//!
+//! Declined, not recognised and "these samples disagree" are answers, not errors, and have types of their own.
+
+use std::fmt;
+
+use palm_proto::fault::Malformed;
+
+use crate::{store::StoreError, writer::WriteError};
+
+/// A refusal, or a failure that nobody outside can help. Fixed text: it holds nothing of the request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The sum would not fit.
+    AmountOverflow,
+    /// The wallet still holds money.
+    BalanceRemains,
+    /// As many calls as allowed are in progress.
+    Busy,
+    /// The till gave this payment up.
+    Cancelled,
+    /// The certificate acts for another till, or for an operator.
+    CertificateTaken,
+    /// The capture nonce was used before.
+    CaptureReplayed,
+    /// A row of the store cannot be read: it was changed from outside, or a newer version wrote it.
+    Corrupt(&'static str),
+    /// No such customer, or deleted.
+    CustomerNotFound,
+    /// The gallery holds as many samples as configured.
+    GalleryFull,
+    /// An id was used before with other content.
+    IdReused,
+    /// The wallet holds less than is to be paid out.
+    InsufficientFunds,
+    /// The request's shape.
+    Malformed(Malformed),
+    /// The payment id is unknown.
+    PaymentNotFound,
+    /// The caller may not do this.
+    PermissionDenied(&'static str),
+    /// As many samples of this palm as are kept.
+    SamplesFull,
+    /// The sealed template does not open.
+    SealBroken,
+    /// The store failed.
+    Store(StoreError),
+    /// The service stops or cannot write.
+    Stopping,
+    /// A commit failed; what is on disk is not known.
+    WriteFailed,
+    /// What was sealed is not a template that this build knows.
+    TemplateUnknown,
+    /// A till goes by this name.
+    TillExists,
+    /// No such till.
+    TillNotFound,
+}
+
+impl Error {
+    /// What is wrong and what to do, for people.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        match self {
+            Self::AmountOverflow => {
+                "the amount does not fit: nothing was booked; send a smaller one"
+            }
+            Self::BalanceRemains => "the wallet still holds money: pay it out first",
+            Self::Busy => "too many calls at once: send the same request again in a moment",
+            Self::Cancelled => {
+                "this payment was given up before it was booked: charge under a new id"
+            }
+            Self::CertificateTaken => {
+                "this certificate is another till's or an operator's: make one for this till alone"
+            }
+            Self::CaptureReplayed => "this capture was used before: capture again",
+            Self::Corrupt(_) => {
+                "stored data cannot be read: restore a backup, or start the version that wrote it"
+            }
+            Self::CustomerNotFound => "there is no such customer: list them, or create one",
+            Self::GalleryFull => {
+                "the gallery is full: raise limits.samples_max in palmd.toml, or delete customers who left"
+            }
+            Self::IdReused => "this id was used before with other content: make a new one",
+            Self::InsufficientFunds => "the wallet holds less than this: send at most its balance",
+            Self::Malformed(malformed) => malformed.remedy,
+            Self::PaymentNotFound => {
+                "nothing is booked under this payment id as yet: to know for certain, cancel it"
+            }
+            Self::PermissionDenied(sentence) => sentence,
+            Self::SamplesFull => {
+                "12 samples of this palm are kept already: delete the customer and enrol again to replace them"
+            }
+            Self::SealBroken => {
+                "the sealed template does not open: fetch the till's setup, capture again and seal it for this request"
+            }
+            Self::Store(_) => "the service cannot read or write its store: look at its log",
+            Self::Stopping => "the service is stopping: send the same request again",
+            Self::WriteFailed => {
+                "the store failed, and whether this was written is not known: ask again after a restart"
+            }
+            Self::TemplateUnknown => {
+                "the sealed bytes are not a template that this service knows: update the till"
+            }
+            Self::TillExists => {
+                "there is a till of this name: revoke it and make a new certificate, or choose another name"
+            }
+            Self::TillNotFound => "there is no such till: list them with `palmctl till list`",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::Store(source) = self {
+            return Some(source);
+        }
+        None
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Busy => Self::Busy,
+            WriteError::Failed => Self::WriteFailed,
+            WriteError::Stopped => Self::Stopping,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(source: StoreError) -> Self {
+        Self::Store(source)
+    }
+}
+
+impl From<Malformed> for Error {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}

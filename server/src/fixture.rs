@@ -1,0 +1,320 @@
+//! A shop in memory for tests: its own clock, entropy, palms and tills, and no wire.
+
+use std::{sync::Arc, time::Duration};
+
+use palm_models::template::{CODE_SIDE, Hand, ORIENTATIONS, OrientationCode, Template};
+use palm_proto::{
+    envelope::{Binding, SealedTemplate},
+    fault,
+    id::{CustomerId, PaymentId, RequestId, TillId},
+    money::{Currency, Money},
+    request::{AuthorisePayment, CancelPayment, CreateCustomer, CreateTill, Enrol, WalletTransfer},
+};
+
+use crate::{
+    checkout::{Outcome, stages::Monotonic},
+    clock::{ManualClock, Timestamp},
+    config::{Identification, Limits},
+    enrolment::EnrolOutcome,
+    entropy::{Entropy, SeededEntropy},
+    error::Error,
+    ledger::Ledger,
+    pki::Fingerprint,
+    service::{Ground, Service, Terms},
+    store::{MemoryStore, Store},
+    vault::Keyholder,
+    writer::{Writer, WriterThread},
+};
+
+/// Highest payment of the shop.
+pub(crate) const PAYMENT_MAX: u64 = 1_000_000;
+
+/// A palm of its own for each `palm`; each `sample` has some of its cells off by one step, as captures of one palm do.
+pub(crate) fn template(hand: Hand, palm: u64, sample: u64) -> Template {
+    let code = OrientationCode::from_cells(|row, column| {
+        let cell = u64::try_from(row * CODE_SIDE + column).unwrap();
+        let base = mix(palm.wrapping_mul(1_000_003) ^ cell) % u64::from(ORIENTATIONS);
+        let is_off = sample > 0 && mix(sample ^ palm << 32 ^ cell << 8).is_multiple_of(10);
+        Some(u8::try_from((base + u64::from(is_off)) % u64::from(ORIENTATIONS)).unwrap())
+    });
+    Template::orientation_only(hand, 80, code)
+}
+
+/// The finaliser of SplitMix64 (Steele et al., OOPSLA 2014).
+fn mix(z: u64) -> u64 {
+    let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+pub(crate) fn till(id: &str) -> TillId {
+    TillId::new(id).unwrap()
+}
+
+pub(crate) fn payment(n: u8) -> PaymentId {
+    PaymentId::from_random([n; 16])
+}
+
+pub(crate) fn request(n: u8) -> RequestId {
+    RequestId::from_random([n; 16])
+}
+
+pub(crate) fn krw(minor: u64) -> Money {
+    Money::amount(minor, Currency::KRW).unwrap()
+}
+
+pub(crate) fn create_customer(n: u8, name: &str) -> CreateCustomer {
+    CreateCustomer {
+        request_id: request(n),
+        display_name: name.to_owned(),
+        notice_version: "2026-11".to_owned(),
+        language: "ko".to_owned(),
+    }
+}
+
+/// One line of a receipt roll: what a till sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pay {
+    pub(crate) id: u8,
+    pub(crate) till: &'static str,
+    pub(crate) amount: u64,
+    pub(crate) palm: u64,
+    /// Which capture: it says the nonce.
+    pub(crate) capture: u8,
+}
+
+/// Time that stands still.
+#[derive(Debug)]
+struct Still;
+
+impl Monotonic for Still {
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A shop.
+pub(crate) struct Shop {
+    pub(crate) service: Arc<Service>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<ManualClock>,
+    entropy: SeededEntropy,
+    thread: WriterThread,
+}
+
+pub(crate) fn terms() -> Terms {
+    Terms {
+        shop_name: "Corner Shop".to_owned(),
+        payment_max: krw(PAYMENT_MAX),
+        identification: Identification::default(),
+        limits: Limits {
+            samples_max: 100,
+            ..Limits::default()
+        },
+        operators: vec![Fingerprint::from_bytes([1; 32])],
+    }
+}
+
+impl Shop {
+    pub(crate) fn open() -> Self {
+        Self::on(Arc::new(MemoryStore::new()), 1, terms())
+    }
+
+    pub(crate) fn on(store: Arc<dyn Store>, seed: u64, terms: Terms) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(
+            1_800_000_000_000_000,
+        )));
+        let ledger = Ledger::load(&*store, Currency::KRW).unwrap();
+        let (writer, thread) = Writer::spawn(Arc::clone(&store), ledger, |error| {
+            panic!("the store failed: {error}")
+        });
+        let ground = Ground {
+            store: Arc::clone(&store),
+            writer,
+            keyholder: Keyholder::new([7; 32]),
+            sealing_secret: [9; 32],
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::new(SeededEntropy::new(seed)),
+            monotonic: Arc::new(Still),
+        };
+        let service = Arc::new(Service::open(terms, ground).unwrap());
+        Self {
+            service,
+            store,
+            clock,
+            entropy: SeededEntropy::new(!seed),
+            thread,
+        }
+    }
+
+    /// Stops the shop and opens it again on what is stored.
+    pub(crate) fn restart(self) -> Self {
+        drop(self.service);
+        self.thread.stop();
+        Self::on(self.store, 2, terms())
+    }
+
+    /// Every row of the store.
+    pub(crate) fn rows(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.store.scan(b"", None, usize::MAX).unwrap()
+    }
+
+    pub(crate) fn seal(
+        &self,
+        template: &Template,
+        binding: &Binding,
+        nonce: [u8; 16],
+    ) -> SealedTemplate {
+        let mut fill = |out: &mut [u8]| self.entropy.fill(out);
+        self.service
+            .sealing_key()
+            .seal(&template.to_bytes(), binding, nonce, &mut fill)
+            .unwrap()
+    }
+
+    pub(crate) async fn customer(&self, n: u8, name: &str) -> CustomerId {
+        self.service
+            .customers
+            .create(create_customer(n, name))
+            .await
+            .unwrap()
+            .id
+    }
+
+    /// Three samples of a palm, as a till sends them in the enrolment number `n`.
+    pub(crate) fn enrolment(&self, n: u8, customer: CustomerId, palm: u64) -> Enrol {
+        let samples = [1, 2, 3].map(|sample| template(Hand::Right, palm, sample));
+        self.enrolment_of(n, customer, &samples)
+    }
+
+    pub(crate) fn enrolment_of(&self, n: u8, customer: CustomerId, samples: &[Template]) -> Enrol {
+        let binding = Binding::Enrolment {
+            till: till("counter-1"),
+            customer,
+            request: request(n),
+        };
+        let sealed = |(index, sample): (usize, &Template)| {
+            let mut nonce = [n; 16];
+            nonce[0] = 0xee;
+            nonce[1] = u8::try_from(index).unwrap();
+            self.seal(sample, &binding, nonce)
+        };
+        let samples = samples.iter().enumerate().map(sealed).collect();
+        Enrol {
+            request_id: request(n),
+            customer,
+            samples,
+        }
+    }
+
+    pub(crate) async fn enrol(&self, n: u8, customer: CustomerId, palm: u64) -> String {
+        self.send(self.enrolment(n, customer, palm)).await
+    }
+
+    /// Sends an enrolment and gives the answer in words.
+    pub(crate) async fn send(&self, enrolment: Enrol) -> String {
+        match self
+            .service
+            .enrolment
+            .enrol(till("counter-1"), enrolment)
+            .await
+        {
+            Ok(EnrolOutcome::Enrolled { palms }) => format!("ENROLLED {palms}"),
+            Ok(EnrolOutcome::Refused { reason }) => reason.as_str().to_owned(),
+            Err(error) => refusal(error),
+        }
+    }
+
+    pub(crate) async fn top_up(&self, n: u8, customer: CustomerId, amount: u64) -> String {
+        let amount = krw(amount);
+        let request = WalletTransfer {
+            request_id: request(n),
+            customer,
+            amount,
+        };
+        told(self.service.wallets.top_up(request).await)
+    }
+
+    pub(crate) async fn pay_out(&self, n: u8, customer: CustomerId, amount: u64) -> String {
+        let amount = krw(amount);
+        let request = WalletTransfer {
+            request_id: request(n),
+            customer,
+            amount,
+        };
+        told(self.service.wallets.pay_out(request).await)
+    }
+
+    /// What a till sends for one line of the roll.
+    pub(crate) fn authorisation(&self, pay: Pay) -> AuthorisePayment {
+        let (id, amount) = (payment(pay.id), krw(pay.amount));
+        let binding = Binding::Payment {
+            till: till(pay.till),
+            payment: id,
+            amount,
+        };
+        let probe = template(Hand::Right, pay.palm, 100 + u64::from(pay.capture));
+        let sample = self.seal(&probe, &binding, [pay.capture; 16]);
+        AuthorisePayment {
+            payment: id,
+            amount,
+            sample,
+        }
+    }
+
+    /// Sends a payment and gives the answer in words.
+    pub(crate) async fn pay(&self, pay: Pay) -> String {
+        self.authorise(pay.till, self.authorisation(pay)).await
+    }
+
+    pub(crate) async fn authorise(&self, by: &str, request: AuthorisePayment) -> String {
+        match self.service.checkout.authorise(till(by), request).await {
+            Ok((Outcome::Approved { payment, balance }, _)) => {
+                format!("APPROVED {} left {}", payment.masked_name, balance.minor())
+            }
+            Ok((
+                Outcome::Declined {
+                    reason,
+                    masked_name,
+                },
+                _,
+            )) => {
+                format!("DECLINED {masked_name} {}", reason.as_str())
+            }
+            Ok((Outcome::NotRecognised { reason }, _)) => reason.as_str().to_owned(),
+            Err(error) => refusal(error),
+        }
+    }
+
+    pub(crate) async fn cancel(&self, by: &str, id: u8, amount: u64) -> String {
+        let request = CancelPayment {
+            payment: payment(id),
+            amount: krw(amount),
+        };
+        match self.service.checkout.cancel(till(by), request).await {
+            Ok(payment) => format!("{:?}", payment.standing),
+            Err(error) => refusal(error),
+        }
+    }
+
+    pub(crate) async fn create_till(&self, id: &str, certificate: u8) -> Result<(), Error> {
+        let certificate_sha256 = [certificate; 32];
+        let request = CreateTill {
+            till: till(id),
+            certificate_sha256,
+        };
+        self.service.tills.create(request).await.map(drop)
+    }
+}
+
+fn told(balance: Result<Money, Error>) -> String {
+    balance.map_or_else(refusal, |balance| format!("balance {}", balance.minor()))
+}
+
+/// The reason that the caller sees.
+pub(crate) fn refusal(error: Error) -> String {
+    let status = tonic::Status::from(error);
+    let reason = fault::reason_of(&status).unwrap();
+    format!("refused {}", reason.as_str())
+}

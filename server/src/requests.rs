@@ -1,0 +1,152 @@
+//! What was answered to requests that may be sent again, and which captures are used up.
+//!
+//! Both are kept for ever: a nonce that were forgotten could be replayed.
+
+use palm_proto::{
+    envelope::NONCE_BYTES,
+    id::{CustomerId, PaymentId, RequestId, TillId},
+    money::{Currency, Money},
+    reason::ReasonCode,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Error,
+    rows::{self, Table, reason, text},
+    writer::Transaction,
+};
+
+/// What a request id stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RequestRow {
+    CreateCustomer {
+        #[serde(with = "text")]
+        customer: CustomerId,
+    },
+    Enrol(EnrolRow),
+    PayOut(TransferRow),
+    TopUp(TransferRow),
+}
+
+/// An enrolment that was answered. Which captures it was made from is in their nonces' rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EnrolRow {
+    #[serde(with = "text")]
+    pub(crate) till: TillId,
+    #[serde(with = "text")]
+    pub(crate) customer: CustomerId,
+    /// How many captures there were.
+    pub(crate) samples: usize,
+    pub(crate) outcome: EnrolOutcome,
+}
+
+/// How an enrolment was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnrolOutcome {
+    /// The palms are enrolled.
+    Enrolled {
+        /// Palms that the customer has now, 1 or 2.
+        palms: u32,
+    },
+    /// They are not.
+    Refused {
+        /// `SamplesMissing`, `SamplesDisagree` or `AlreadyEnrolled`.
+        #[serde(with = "reason")]
+        reason: ReasonCode,
+    },
+}
+
+/// Money that was moved into or out of a wallet, and what was in it then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransferRow {
+    #[serde(with = "text")]
+    pub(crate) customer: CustomerId,
+    pub(crate) amount: MoneyRow,
+    pub(crate) balance: MoneyRow,
+}
+
+impl TransferRow {
+    pub(crate) fn new(customer: CustomerId, amount: Money, balance: Money) -> Self {
+        Self {
+            customer,
+            amount: amount.into(),
+            balance: balance.into(),
+        }
+    }
+}
+
+/// An amount in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MoneyRow {
+    minor: u64,
+    #[serde(with = "text")]
+    currency: Currency,
+}
+
+impl From<Money> for MoneyRow {
+    fn from(money: Money) -> Self {
+        Self {
+            minor: money.minor(),
+            currency: money.currency(),
+        }
+    }
+}
+
+impl From<MoneyRow> for Money {
+    fn from(row: MoneyRow) -> Self {
+        Self::balance(row.minor, row.currency)
+    }
+}
+
+/// What a capture was used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum NonceRow {
+    Enrolment {
+        #[serde(with = "text")]
+        request: RequestId,
+    },
+    /// A palm that was recognised.
+    Payment {
+        #[serde(with = "text")]
+        payment: PaymentId,
+    },
+    /// A palm that was not.
+    NotRecognised {
+        #[serde(with = "text")]
+        payment: PaymentId,
+        #[serde(with = "reason")]
+        reason: ReasonCode,
+    },
+}
+
+pub(crate) type Nonce = [u8; NONCE_BYTES];
+
+pub(crate) fn request_key(id: RequestId) -> Vec<u8> {
+    Table::Request.key(&[&id.to_bytes()])
+}
+
+pub(crate) fn nonce_key(nonce: &Nonce) -> Vec<u8> {
+    Table::Nonce.key(&[nonce])
+}
+
+/// What was answered to this request before.
+pub(crate) fn answered(tx: &Transaction<'_>, id: RequestId) -> Result<Option<RequestRow>, Error> {
+    tx.get(&request_key(id))?
+        .map(|bytes| Table::Request.decode(&bytes))
+        .transpose()
+}
+
+/// Keeps the answer to a request.
+pub(crate) fn keep(tx: &mut Transaction<'_>, id: RequestId, row: &RequestRow) {
+    tx.put(request_key(id), rows::encode(row));
+}
+
+/// Marks a capture as used, unless it is.
+pub(crate) fn spend(tx: &mut Transaction<'_>, nonce: &Nonce, used: NonceRow) -> Result<(), Error> {
+    let key = nonce_key(nonce);
+    if tx.get(&key)?.is_some() {
+        return Err(Error::CaptureReplayed);
+    }
+    tx.put(key, rows::encode(&used));
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The whole service without its wire: every part on one store, one writer and one gallery.
+
+use std::{fmt, sync::Arc};
+
+use palm_proto::{
+    envelope::{OpeningKey, SealingKey},
+    id::TillId,
+    money::Money,
+};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    base::Base,
+    checkout::{Checkout, stages::Monotonic},
+    clock::Clock,
+    config::{Config, Identification, Limits},
+    customers::Customers,
+    enrolment::Enrolment,
+    entropy::Entropy,
+    error::Error,
+    gallery::{Gallery, GalleryError, rest},
+    pki::Fingerprint,
+    store::Store,
+    tills::Tills,
+    vault::Keyholder,
+    wallets::Wallets,
+    writer::Writer,
+};
+
+/// Number of the service's only sealing key.
+const SEALING_KEY_ID: u32 = 1;
+
+/// What the service is told by its configuration, without files and addresses.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Shown on the tills.
+    pub shop_name: String,
+    /// Highest amount of one payment; its currency is the shop's.
+    pub payment_max: Money,
+    /// When a palm counts as recognised.
+    pub identification: Identification,
+    /// Bounds.
+    pub limits: Limits,
+    /// Certificates that operate it.
+    pub operators: Vec<Fingerprint>,
+}
+
+impl Terms {
+    /// The terms of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            shop_name: config.shop.name.clone(),
+            payment_max: config.payment_limit(),
+            identification: config.identification,
+            limits: config.limits,
+            operators: config.operator_fingerprints(),
+        }
+    }
+}
+
+/// What the service stands on.
+pub struct Ground {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The only one that writes there.
+    pub writer: Writer,
+    /// Wraps every person's key.
+    pub keyholder: Keyholder,
+    /// 32 secret bytes behind the key that tills seal templates to.
+    pub sealing_secret: [u8; 32],
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for keys, ids and seals.
+    pub entropy: Arc<dyn Entropy>,
+    /// For measuring stages.
+    pub monotonic: Arc<dyn Monotonic>,
+}
+
+impl fmt::Debug for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ground")
+    }
+}
+
+/// Why the service did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No threads to search with.
+    #[error("the gallery")]
+    Gallery(#[from] GalleryError),
+    /// The templates at rest do not open.
+    #[error(
+        "the enrolled palms cannot be read: keys.master must be the file that they were sealed with"
+    )]
+    Load(#[from] Error),
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Runs the deployment.
+    Operator,
+    /// A counter or kiosk.
+    Till(TillId),
+}
+
+/// Every part of the service.
+pub struct Service {
+    /// People.
+    pub customers: Customers,
+    /// Their palms.
+    pub enrolment: Enrolment,
+    /// Their payments.
+    pub checkout: Checkout,
+    /// Their money.
+    pub wallets: Wallets,
+    /// Where they pay.
+    pub tills: Tills,
+    terms: Terms,
+    sealing_key: SealingKey,
+    calls: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Service")
+    }
+}
+
+impl Service {
+    /// Puts the parts together and fills the gallery from the store.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(terms: Terms, ground: Ground) -> Result<Self, OpenError> {
+        let gallery = Gallery::new(terms.identification, terms.limits.samples_max)?;
+        rest::load(&*ground.store, &ground.keyholder, &gallery)?;
+        let opening_key = Arc::new(OpeningKey::new(SEALING_KEY_ID, ground.sealing_secret));
+        let base = Arc::new(Base {
+            store: ground.store,
+            writer: ground.writer,
+            keyholder: ground.keyholder,
+            clock: ground.clock,
+            entropy: ground.entropy,
+            gallery: Arc::new(gallery),
+            palms: Mutex::new(()),
+        });
+        let (max, key) = (terms.payment_max, Arc::clone(&opening_key));
+        Ok(Self {
+            customers: Customers::new(Arc::clone(&base)),
+            enrolment: Enrolment::new(Arc::clone(&base), key),
+            sealing_key: opening_key.sealing_key(),
+            checkout: Checkout::new(Arc::clone(&base), opening_key, max, ground.monotonic),
+            wallets: Wallets::new(Arc::clone(&base), max.currency()),
+            tills: Tills::new(base),
+            calls: Arc::new(Semaphore::new(terms.limits.calls_max)),
+            terms,
+        })
+    }
+
+    /// Whose certificate this is.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] when it is nobody's, or a revoked till's.
+    pub fn caller(&self, certificate: Fingerprint) -> Result<Caller, Error> {
+        if self.terms.operators.contains(&certificate) {
+            return Ok(Caller::Operator);
+        }
+        let till = self.tills.of_certificate(certificate)?;
+        till.map(Caller::Till).ok_or(Error::PermissionDenied(
+            "this certificate is not enrolled, or its till was revoked: run `palmctl till enrol`",
+        ))
+    }
+
+    /// A place among the calls in progress, held until it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when all are taken.
+    pub fn enter(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.calls)
+            .try_acquire_owned()
+            .map_err(|_| Error::Busy)
+    }
+
+    /// The public half of the key that tills seal templates to.
+    #[must_use]
+    pub fn sealing_key(&self) -> &SealingKey {
+        &self.sealing_key
+    }
+
+    /// Whether the certificate operates the service, so that no till may have it.
+    #[must_use]
+    pub fn is_operator(&self, certificate: Fingerprint) -> bool {
+        self.terms.operators.contains(&certificate)
+    }
+
+    /// What the service was told by its configuration.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+}

@@ -1,0 +1,22 @@
+//! Known attacks on payment by palm, and what answers each. Documentation only.
+//!
+//! | attack | answer | where |
+//! |---|---|---|
+//! | A recorded template is sent again | the envelope is bound to till, payment id, amount and capture nonce; a nonce is used once | [`crate::checkout`], `palm_proto::envelope` |
+//! | A template is moved to another amount, payment or till | its associated data no longer fits: it does not open | `palm_proto::envelope` |
+//! | A till sends any template that it likes | it needs an enrolled certificate and is revoked by name; the till is trusted with the capture until the reader signs it | [`crate::tills`] |
+//! | A forged or printed palm before the reader | not answered by the service: liveness is the reader's and the till's part. The service answers neither scores nor who was nearest, so that nothing can be climbed | [`crate::gallery`] |
+//! | Two people who look alike to the matcher | `Ambiguous`: never a payment | [`crate::gallery::Identity`] |
+//! | One palm enrolled twice, to pay from another's wallet or to escape deletion | one to many check at enrolment, under a lock: two enrolments at once cannot both find the palm free | [`crate::enrolment`] |
+//! | Two people's palms under one customer | samples of one hand must agree with each other and with those kept before | [`crate::enrolment`] |
+//! | The store is stolen | templates and names are sealed under a key a person, wrapped by the master key, which is not in the store | [`crate::vault`] |
+//! | A sealed row is moved to another customer | table and key are associated data: it does not open | [`crate::vault::Place`] |
+//! | The running process is read | codes are in memory in the clear in this version; whoever owns the process owns them | [`crate::gallery`] |
+//! | Deletion is only a mark | the person's key and every row sealed under it are deleted in one batch. The store's old log segments hold the wrapped key until they are rewritten, and so do backups | [`crate::customers::Customers::delete`] |
+//! | An answer is lost, the till charges again | the payment id decides: the same answer again, or a cancellation that no late send gets past | [`crate::checkout`] |
+//! | Power fails between answer and disk | nothing is answered before the commit that records it is on disk | [`crate::writer`] |
+//! | A refused request fills the store | what is malformed, unsealed or over the limit is refused before anything is written | [`crate::api`], [`crate::checkout`] |
+//! | Too many calls, too large messages, silent connections | bounds on each, in one place | [`crate::limits`], [`crate::config::Limits`] |
+//! | Names or scores in a log | log lines hold till ids, payment ids, outcomes, times and counts | [`crate::logging`] |
+//! | A relayed capture: a palm held over one reader pays at another | the till that captured is part of the binding; a till that lies is the case above | `palm_proto::envelope` |
+//! | A coerced customer | not answered yet: a limit ([`crate::config::Shop::payment_max_minor`]) bounds the loss | |
