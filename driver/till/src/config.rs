@@ -1,0 +1,198 @@
+//! The configuration file: TOML, no key that is not known, paths relative to the file's folder.
+//!
+//! It holds paths to key files, never a key. `till.example.toml` beside the crate shows every key.
+//! Nothing is read from the environment.
+
+use std::{
+    fs,
+    io::Read,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::limits;
+
+/// What the till needs to start.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The payment service.
+    pub service: ServiceConfig,
+    /// The palm reader.
+    pub reader: ReaderConfig,
+    /// The pages.
+    pub pages: PagesConfig,
+    /// Where payments in flight are noted; made when absent.
+    #[serde(default = "journal_default")]
+    pub journal: PathBuf,
+}
+
+/// Where the payment service is and how the till proves itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// `https://host:port`; never without TLS.
+    pub address: String,
+    /// PEM file of the CA that signed the service's certificate.
+    pub ca: PathBuf,
+    /// PEM file of the till's own certificate.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+/// Which reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaderConfig {
+    /// `"usb"` or `"emulated"`.
+    pub kind: ReaderKind,
+}
+
+/// Where palms come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReaderKind {
+    /// The firmware in this process, showing synthetic palms: for trying out and for tests.
+    Emulated,
+    /// The first OpenPalm reader on USB.
+    Usb,
+}
+
+/// The pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagesConfig {
+    /// Loopback address to listen on; port 0 takes a free one.
+    #[serde(default = "listen_default")]
+    pub listen: SocketAddr,
+}
+
+/// Why there is no usable configuration. Names the key and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read: give the path of a readable file.
+    #[error("configuration {path}: cannot be read: give --config a readable TOML file")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, a key missing, unknown, or of the wrong type.
+    #[error("configuration {path}: {message}. See till.example.toml for every key")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Line, key and what was expected, as the TOML reader says it.
+        message: String,
+    },
+    /// A key holds a value that the till will not use.
+    #[error("configuration {path}: {key}: {remedy}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key, for instance `pages.listen`.
+        key: &'static str,
+        /// What is wrong and what to write instead.
+        remedy: &'static str,
+    },
+    /// A file that a key names cannot be used.
+    #[error("configuration: {key}: {path}: {remedy}")]
+    File {
+        /// The key, for instance `service.ca`.
+        key: &'static str,
+        /// The file that it names.
+        path: PathBuf,
+        /// What to do.
+        remedy: &'static str,
+        /// Why, when the system said so.
+        #[source]
+        source: Option<std::io::Error>,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file. Relative paths in it are taken from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and the remedy.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = text_of(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of a configuration as if it stood in the file `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Shape {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().replace('\n', " "),
+        })?;
+        let value = |key, remedy| ConfigError::Value {
+            path: path.to_owned(),
+            key,
+            remedy,
+        };
+        if !config.service.address.starts_with("https://") {
+            let remedy = "write https://host:port; the till speaks to the service over TLS only";
+            return Err(value("service.address", remedy));
+        }
+        if !is_loopback(config.pages.listen.ip()) {
+            let remedy = "write 127.0.0.1:PORT or [::1]:PORT; the pages take payments without a \
+                          login, so they are for this machine only";
+            return Err(value("pages.listen", remedy));
+        }
+        config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
+        Ok(config)
+    }
+
+    fn settle_paths(&mut self, folder: &Path) {
+        let Self {
+            service, journal, ..
+        } = self;
+        for path in [
+            &mut service.ca,
+            &mut service.certificate,
+            &mut service.key,
+            journal,
+        ] {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.is_loopback()
+}
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?
+        .take(limits::CONFIG_MAX + 1)
+        .read_to_string(&mut text)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > limits::CONFIG_MAX {
+        return Err(std::io::Error::other("longer than 64 KiB"));
+    }
+    Ok(text)
+}
+
+fn journal_default() -> PathBuf {
+    PathBuf::from("journal")
+}
+
+fn listen_default() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[cfg(test)]
+mod tests;

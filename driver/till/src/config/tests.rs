@@ -1,0 +1,67 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../till.example.toml");
+
+fn refusal(text: &str) -> String {
+    Config::parse(text, Path::new("/shop/till.toml"))
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn example_is_accepted_and_paths_are_relative_to_it() {
+    let config = Config::parse(EXAMPLE, Path::new("/shop/till.toml")).unwrap();
+    assert_eq!(config.service.ca, Path::new("/shop/ca.pem"));
+    assert_eq!(config.journal, Path::new("/shop/journal"));
+    assert_eq!(config.reader.kind, ReaderKind::Emulated);
+    assert!(config.pages.listen.ip().is_loopback());
+}
+
+#[test]
+fn absolute_paths_stay() {
+    let text = EXAMPLE.replace("\"ca.pem\"", "\"/etc/ca.pem\"");
+    let config = Config::parse(&text, Path::new("/shop/till.toml")).unwrap();
+    assert_eq!(config.service.ca, Path::new("/etc/ca.pem"));
+}
+
+#[test]
+fn wrong_keys_and_values_are_named_with_a_remedy() {
+    for (from, to, expected) in [
+        ("kind = \"emulated\"", "kind = \"serial\"", "kind"),
+        ("kind = \"emulated\"", "kinds = \"usb\"", "kinds"),
+        (
+            "listen = \"127.0.0.1:8470\"",
+            "listen = \"0.0.0.0:8470\"",
+            "pages.listen: write 127.0.0.1",
+        ),
+        (
+            "listen = \"127.0.0.1:8470\"",
+            "listen = \"[::]:8470\"",
+            "pages.listen",
+        ),
+        ("listen = \"127.0.0.1:8470\"", "listen = 8470", "listen"),
+        (
+            "https://127.0.0.1:7443",
+            "http://127.0.0.1:7443",
+            "service.address: write https://",
+        ),
+        ("[reader]", "[camera]", "camera"),
+        ("ca = \"ca.pem\"", "", "ca"),
+    ] {
+        assert!(EXAMPLE.contains(from), "the example lacks {from}");
+        let said = refusal(&EXAMPLE.replace(from, to));
+        assert!(said.contains(expected), "{to}: {said}");
+        assert!(said.contains("/shop/till.toml"), "{said}");
+    }
+}
+
+#[test]
+fn missing_file_says_which() {
+    let said = Config::read(Path::new("/nowhere/till.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("/nowhere/till.toml") && said.contains("--config"),
+        "{said}"
+    );
+}
