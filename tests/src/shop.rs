@@ -1,0 +1,311 @@
+//! A whole shop on loopback: a deployment in a folder of its own, palmd, tills.
+
+use std::{
+    ffi::OsStr,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    caller::{Caller, Credential},
+    ctl,
+    page::Page,
+    process::Program,
+    proxy::Proxy,
+};
+
+/// Name of the shop that tests run.
+pub const SHOP_NAME: &str = "Corner Shop";
+/// Its only currency, which has no decimals.
+pub const CURRENCY: &str = "KRW";
+const ANYWHERE: &str = "127.0.0.1:0";
+
+/// A deployment at work. Dropping it kills its programs and deletes its folder.
+#[derive(Debug)]
+pub struct Shop {
+    palmd: Option<Program>,
+    palmd_address: Option<SocketAddr>,
+    wire: Option<Proxy>,
+    folder: Folder,
+}
+
+/// Where a shop keeps everything.
+#[derive(Debug)]
+pub enum Folder {
+    /// Stays when the shop is gone.
+    Kept(PathBuf),
+    /// Deleted with the shop.
+    Temporary(TempDir),
+}
+
+impl Folder {
+    /// A folder of its own that is deleted with the shop.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub fn temporary() -> Result<Self> {
+        Ok(Self::Temporary(tempfile::tempdir().context("no folder for the shop")?))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
+/// A till at work. Dropping it kills it.
+#[derive(Debug)]
+pub struct Till {
+    program: Program,
+    address: SocketAddr,
+}
+
+impl Shop {
+    /// Makes a deployment in a folder of its own and starts palmd behind a wire that can be cut.
+    ///
+    /// # Errors
+    /// When a program is missing or does not do its work.
+    pub fn open() -> Result<Self> {
+        Self::make(Folder::temporary()?, Some(Proxy::start()?))
+    }
+
+    /// As [`Shop::open`] in this folder, with tills that reach palmd directly.
+    ///
+    /// # Errors
+    /// As [`Shop::open`].
+    pub fn open_in(folder: Folder) -> Result<Self> {
+        Self::make(folder, None)
+    }
+
+    fn make(folder: Folder, wire: Option<Proxy>) -> Result<Self> {
+        let mut shop = Self { palmd: None, palmd_address: None, wire, folder };
+        let init = [
+            ["init", "--shop-name", SHOP_NAME].as_slice(),
+            &["--currency", CURRENCY, "--listen", ANYWHERE],
+        ];
+        ctl::run(&shop.deployment(), &init.concat())?;
+        shop.start_palmd()?;
+        Ok(shop)
+    }
+
+    /// A shop with one till, and its page when both are ready.
+    ///
+    /// # Errors
+    /// As [`Shop::open`].
+    pub fn with_till() -> Result<(Self, Till, Page)> {
+        let shop = Self::open()?;
+        shop.enrol_till("counter-1")?;
+        let till = shop.start_till("counter-1")?;
+        let mut page = till.page()?;
+        page.ready()?;
+        Ok((shop, till, page))
+    }
+
+    /// Folder of everything: the deployment, the tills, the logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The deployment's folder, as `palmctl init` made it.
+    #[must_use]
+    pub fn deployment(&self) -> PathBuf {
+        self.folder().join("shop")
+    }
+
+    /// A till's folder, as `palmctl till enrol` made it.
+    #[must_use]
+    pub fn till_folder(&self, id: &str) -> PathBuf {
+        self.folder().join(id)
+    }
+
+    /// Keeps the folder when the shop is gone; gives it.
+    pub fn keep(&mut self) -> PathBuf {
+        if let Folder::Temporary(folder) = &mut self.folder {
+            folder.disable_cleanup(true);
+        }
+        self.folder().to_owned()
+    }
+
+    /// The wire between tills and palmd.
+    ///
+    /// # Errors
+    /// When they are connected directly.
+    pub fn wire(&self) -> Result<&Proxy> {
+        self.wire.as_ref().context("this shop has no wire to cut")
+    }
+
+    /// Starts palmd, again when it was stopped before; tills find it at the same address.
+    ///
+    /// # Errors
+    /// When it does not say where it listens.
+    pub fn start_palmd(&mut self) -> Result<()> {
+        let config = self.deployment().join("palmd.toml");
+        let arguments = [OsStr::new("--config"), config.as_os_str()];
+        let palmd = Program::start("palmd", &arguments, &self.folder().join("palmd.log"))?;
+        let address = palmd.said("palmd listening on ")?;
+        let address = address.parse().with_context(|| format!("palmd listens on {address:?}"))?;
+        self.palmd_address = Some(address);
+        if let Some(wire) = &self.wire {
+            wire.lead_to(Some(address));
+        }
+        self.palmd = Some(palmd);
+        Ok(())
+    }
+
+    /// Asks palmd to stop (SIGTERM); gives its exit status.
+    ///
+    /// # Errors
+    /// When it does not run or does not stop.
+    pub fn stop_palmd(&mut self) -> Result<ExitStatus> {
+        self.palmd.take().context("palmd does not run")?.stop()
+    }
+
+    /// Kills palmd (SIGKILL), as a power cut would, and lets nothing of it through any more.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_palmd(&mut self) -> Result<()> {
+        self.palmd.take().context("palmd does not run")?.kill()?;
+        if let Some(wire) = &self.wire {
+            wire.lead_to(None);
+            wire.cut();
+        }
+        Ok(())
+    }
+
+    /// Where palmd itself listens.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn palmd(&self) -> Result<SocketAddr> {
+        self.palmd_address.context("palmd was never started")
+    }
+
+    /// `palmctl --json ARGUMENTS`, past the wire.
+    ///
+    /// # Errors
+    /// When it fails: what it said.
+    pub fn ctl(&self, arguments: &[&str]) -> Result<Value> {
+        ctl::ask(&self.deployment(), self.palmd()?, arguments)
+    }
+
+    /// Makes a till's files; it reaches palmd over the wire.
+    ///
+    /// # Errors
+    /// As [`Shop::ctl`].
+    pub fn enrol_till(&self, id: &str) -> Result<()> {
+        let folder = self.till_folder(id);
+        let folder = folder.to_str().context("a folder's name is not UTF-8")?;
+        let enrol = ["till", "enrol", id, "--out", folder, "--reader", "emulated"];
+        let palmd = match &self.wire {
+            Some(wire) => wire.address(),
+            None => self.palmd()?,
+        };
+        ctl::ask(&self.deployment(), palmd, &enrol).map(drop)
+    }
+
+    /// Starts an enrolled till, again when it was stopped before.
+    ///
+    /// # Errors
+    /// When it does not say where its pages are.
+    pub fn start_till(&self, id: &str) -> Result<Till> {
+        let config = self.till_folder(id).join("till.toml");
+        let log = self.folder().join(format!("{id}.log"));
+        let program = Program::start("palm-till", &[OsStr::new("--config"), config.as_os_str()], &log)?;
+        let address = program.said("palm-till pages on http://")?;
+        let address = address.parse().with_context(|| format!("pages are on {address:?}"))?;
+        Ok(Till { program, address })
+    }
+
+    /// Another caller with an enrolled till's certificate, past the wire.
+    ///
+    /// # Errors
+    /// When the till is not enrolled.
+    pub fn caller(&self, till: &str) -> Result<Caller> {
+        let (folder, ca) = (self.till_folder(till), self.deployment().join("ca.pem"));
+        Caller::new(self.palmd()?, Credential { folder: &folder, name: "till", ca: &ca })
+    }
+
+    /// A caller with the operator's certificate, past the wire.
+    ///
+    /// # Errors
+    /// When palmd was never started.
+    pub fn operator(&self) -> Result<Caller> {
+        let (folder, ca) = (self.deployment(), self.deployment().join("ca.pem"));
+        Caller::new(self.palmd()?, Credential { folder: &folder, name: "operator", ca: &ca })
+    }
+
+    /// The only customer whose name is this; `customers/{uuid}`.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn customer(&self, display_name: &str) -> Result<String> {
+        let list = self.ctl(&["customer", "list", "--limit", "1000"])?;
+        let rows = list.as_array().context("a list")?.iter();
+        let named: Vec<_> = rows.filter(|row| row["display_name"] == display_name).collect();
+        ensure!(named.len() == 1, "{} customers are called {display_name}", named.len());
+        Ok(named[0]["name"].as_str().context("a name")?.to_owned())
+    }
+
+    /// Puts money into the wallet of the customer with this display name; gives the balance.
+    ///
+    /// # Errors
+    /// As [`Shop::customer`] and [`Shop::ctl`].
+    pub fn top_up(&self, display_name: &str, amount_minor: u64) -> Result<u64> {
+        let (customer, amount) = (self.customer(display_name)?, amount_minor.to_string());
+        balance(&self.ctl(&["wallet", "top-up", &customer, &amount])?)
+    }
+
+    /// The balance of the customer with this display name.
+    ///
+    /// # Errors
+    /// As [`Shop::top_up`].
+    pub fn balance(&self, display_name: &str) -> Result<u64> {
+        let customer = self.customer(display_name)?;
+        balance(&self.ctl(&["wallet", "show", &customer])?)
+    }
+}
+
+fn balance(wallet: &Value) -> Result<u64> {
+    wallet["balance"]["amount_minor"].as_u64().context("a wallet without a balance")
+}
+
+impl Till {
+    /// Where its pages are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Opens a page of it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn page(&self) -> Result<Page> {
+        Page::open(self.address)
+    }
+
+    /// Asks it to stop (SIGTERM); gives its exit status.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub fn stop(self) -> Result<ExitStatus> {
+        self.program.stop()
+    }
+
+    /// Kills it (SIGKILL), as a power cut would.
+    ///
+    /// # Errors
+    /// When the system does not let go of it.
+    pub fn kill(self) -> Result<ExitStatus> {
+        self.program.kill()
+    }
+}
