@@ -162,7 +162,11 @@ fn run(store: &dyn Store, mut ledger: Ledger, queue: &Receiver<Job>) -> Result<(
             store.commit(&batch)
         };
         ledger.settle();
-        let outcome = commit.as_ref().map(|()| ()).map_err(|_| WriteError::Failed);
+        let outcome = if commit.is_ok() {
+            Ok(())
+        } else {
+            Err(WriteError::Failed)
+        };
         answers.into_iter().for_each(|answer| answer(outcome));
         commit?;
         if stop {

@@ -32,7 +32,7 @@ function welcome({ service }) {
       h("div", { class: "badge" }, icon("palm")),
       h("h1", {}, text("kiosk.welcome")),
       h("p", { class: "line" }, text("kiosk.welcome.do")),
-      !ready && h("p", { class: "hint" }, icon("clock"), h("span", {}, text(`service.${service.state}.do`))),
+      !ready && h("p", { class: "hint" }, icon("clock"), h("span", {}, text("kiosk.wait"))),
       problemLine(),
       h("div", { class: "actions" }, h("button", {
         type: "button", class: "button primary", disabled: !ready,

@@ -143,6 +143,8 @@ struct App {
 
     link: Link,
     setup: Option<Setup>,
+    /// Why the last attempt to fetch it failed.
+    trouble: Option<SetupError>,
     /// When to fetch the setup next; `None` while it is being fetched.
     setup_at: Option<Duration>,
     told: Option<Told>,
@@ -218,6 +220,7 @@ impl App {
             recovered,
             link: Link::Connecting,
             setup: None,
+            trouble: None,
             setup_at,
             told: None,
             telling: false,
@@ -425,19 +428,23 @@ impl App {
         let now = self.clock.now();
         let link = match setup {
             Ok(setup) => {
+                self.trouble = None;
                 self.setup = Some(setup);
                 self.setup_at = Some(now + limits::SETUP_REFRESH);
                 Link::Ready
             }
             Err(error) => {
                 self.setup_at = Some(now + limits::SETUP_PAUSE);
-                if self.link != Link::Refused {
+                // Said once, not at every attempt of a long night.
+                if self.trouble.as_ref() != Some(&error) {
                     tracing::warn!(%error, "no setup from the service");
                 }
-                match error {
+                let link = match error {
                     SetupError::Unreachable => Link::Connecting,
                     SetupError::Refused(_) | SetupError::Malformed(_) => Link::Refused,
-                }
+                };
+                self.trouble = Some(error);
+                link
             }
         };
         if link == Link::Ready && self.link != Link::Ready {

@@ -4,7 +4,10 @@
     reason = "the addresses are what this program says"
 )]
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let till = Till::start(Config::read(&args.config)?)?;
     if let Some(path) = &args.emulator_script {

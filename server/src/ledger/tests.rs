@@ -1,3 +1,9 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::too_many_lines,
+    reason = "receipt rolls are long, and an overflow in a test is a failure of it"
+)]
+
 use proptest::prelude::*;
 
 use super::*;
