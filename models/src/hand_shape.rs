@@ -113,7 +113,9 @@ pub(crate) fn shape(
 fn sides_cut(mask: &GreyImage) -> usize {
     let (width, height) = (mask.width(), mask.height());
     let covered = |start: usize, step: usize, count: usize| {
-        let inside = (0..count).filter(|n| mask.pixels()[start + n * step] > 0).count();
+        let inside = (0..count)
+            .filter(|n| mask.pixels()[start + n * step] > 0)
+            .count();
         inside as f32 > SIDE_CUT_MIN * count as f32
     };
     let last_row = (height - 1) * width;

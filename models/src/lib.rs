@@ -10,6 +10,8 @@ pub mod burst;
 #[cfg(feature = "extract")]
 mod code;
 pub mod compare;
+#[cfg(all(test, feature = "extract"))]
+mod drawn;
 #[cfg(feature = "eval")]
 pub mod eval;
 #[cfg(feature = "extract")]

@@ -72,19 +72,19 @@ pub const REGION_PIXELS: usize = 128;
 /// Standard deviation of the Gaussian window of local mean and variance, in region pixels.
 pub const NORMALISE_SIGMA: f64 = 12.0;
 /// Added to the local standard deviation, as a share of the region's mean: flat skin is not blown up to noise.
-pub const NORMALISE_FLOOR: f32 = 0.03;
+pub const NORMALISE_FLOOR: f32 = 0.01;
 
 // The orientation code.
 
 /// Standard deviation of the Gabor filter across a line, in region pixels (published: 5.6179 in Kong and Zhang,
 /// "Competitive Coding Scheme for Palmprint Verification", ICPR 2004; twice that along the line).
-pub const GABOR_SIGMA: f32 = 4.6;
+pub const GABOR_SIGMA: f32 = 5.6179;
 /// Half bandwidth in octaves, which ties the wave's length to sigma (published, same source).
 pub const GABOR_BANDWIDTH: f32 = 1.0;
 /// Half side of the filter in pixels: it is 35 x 35 (published, same source).
 pub const GABOR_REACH: usize = 17;
 /// A cell whose strongest response is below this share of the median one is not valid.
-pub const RESPONSE_MIN: f32 = 0.3;
+pub const RESPONSE_MIN: f32 = 0.08;
 
 // Comparison.
 
@@ -113,9 +113,11 @@ pub const SATURATED_SHARE_MAX: f32 = 0.25;
 pub const DARK_MEDIAN_MIN: f32 = 18.0;
 /// Least share of valid cells in the code.
 pub const VALID_SHARE_MIN: f32 = 0.70;
-/// Finer standard deviations, in region pixels, of the two bands whose energies tell blur; twice as much closes each.
-pub const SHARPNESS_SIGMAS: (f64, f64) = (0.8, 3.2);
-/// Ratio of fine to coarse energy (standard deviations) below which lines are washed out (synthetic).
-pub const SHARPNESS_MIN: f32 = 0.10;
+/// Smoothing, in region pixels, that keeps the sensor's noise from passing for detail.
+pub const SHARPNESS_SIGMA: f64 = 1.0;
+/// The short and the long step, in region pixels, between which contrast grows more in a blurred image.
+pub const SHARPNESS_STEPS: (usize, usize) = (2, 8);
+/// Contrast over the short step to that over the long one, below which lines are washed out (synthetic).
+pub const SHARPNESS_MIN: f32 = 0.05;
 /// Ratio from which a region is as sharp as it gets (synthetic).
-pub const SHARPNESS_FULL: f32 = 0.50;
+pub const SHARPNESS_FULL: f32 = 1.00;

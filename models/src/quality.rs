@@ -2,11 +2,17 @@
 //!
 //! Each gate has one rejection, and each rejection one thing that the customer can do. Start reading at `gate`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel maths: every float is within its integer's range before it is cut"
+)]
+
 use crate::extract::Rejection;
 use crate::params::{
     DARK_LEVEL, DARK_MEDIAN_MIN, DARK_SHARE_MAX, OUTSIDE_SHARE_MAX, REGION_PIXELS,
     REGION_SOURCE_MIN, SATURATED_LEVEL, SATURATED_SHARE_MAX, SHARPNESS_FULL, SHARPNESS_MIN,
-    SHARPNESS_SIGMAS, VALID_SHARE_MIN,
+    SHARPNESS_SIGMA, SHARPNESS_STEPS, VALID_SHARE_MIN,
 };
 use crate::region::Region;
 use crate::template::{CODE_SIDE, OrientationCode};
@@ -123,7 +129,8 @@ fn percent(part: f32) -> u8 {
     (100.0 * part).round() as u8
 }
 
-/// Energy of fine detail over that of coarse detail, as standard deviations.
+/// How much of the contrast over a long step is there over a short one already, in the direction where it is least:
+/// a moving hand loses its fine detail along the motion only.
 fn sharpness(region: &Region) -> f32 {
     let values: Vec<f32> = region
         .grey
@@ -131,17 +138,28 @@ fn sharpness(region: &Region) -> f32 {
         .iter()
         .map(|value| f32::from(*value))
         .collect();
-    let energy = |sigma: f64| {
-        let fine = vision::smooth_square(&values, REGION_PIXELS, sigma);
-        let coarse = vision::smooth_square(&values, REGION_PIXELS, 2.0 * sigma);
-        let squares = fine
-            .iter()
-            .zip(&coarse)
-            .map(|(fine, coarse)| (fine - coarse).powi(2));
-        squares.sum::<f32>().sqrt()
-    };
-    let (fine, coarse) = SHARPNESS_SIGMAS;
-    energy(fine) / energy(coarse).max(f32::EPSILON)
+    let calm = vision::smooth_square(&values, REGION_PIXELS, SHARPNESS_SIGMA);
+    let (short, long) = SHARPNESS_STEPS;
+    [(1, 0), (0, 1), (1, 1), (1, -1)]
+        .map(|direction| {
+            contrast(&calm, direction, short) / contrast(&calm, direction, long).max(f32::EPSILON)
+        })
+        .into_iter()
+        .fold(f32::INFINITY, f32::min)
+}
+
+/// Root of the mean square difference of pixels `step` apart in a direction.
+fn contrast(values: &[f32], (dx, dy): (isize, isize), step: usize) -> f32 {
+    let inner = step..REGION_PIXELS - step;
+    let at = |x: usize, y: usize| values[y * REGION_PIXELS + x];
+    let moved = |from: usize, by: isize| from.saturating_add_signed(by * step as isize);
+    let mut sum = 0.0;
+    for y in inner.clone() {
+        for x in inner.clone() {
+            sum += (at(moved(x, dx), moved(y, dy)) - at(x, y)).powi(2);
+        }
+    }
+    sum.sqrt() / inner.len() as f32
 }
 
 #[cfg(test)]

@@ -2,6 +2,12 @@
 //!
 //! The right hand's frame is everybody's: a left region comes out mirrored.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel maths: every float is within its integer's range before it is cut"
+)]
+
 use crate::hand_shape::{Point, Shape, length, minus, plus, times};
 use crate::image::GreyImage;
 use crate::params::{NORMALISE_FLOOR, NORMALISE_SIGMA, REGION_OFFSET, REGION_PIXELS, REGION_SIDE};

@@ -5,6 +5,12 @@
 //! leaves shadows out. Then the largest part, its holes filled. Fingers that touch stay one here:
 //! [`crate::hand_shape`] parts them.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel maths: every float is within its integer's range before it is cut"
+)]
+
 use crate::extract::Rejection;
 use crate::hand_shape::Point;
 use crate::image::GreyImage;
@@ -50,7 +56,8 @@ pub(crate) fn segment(image: &GreyImage) -> Result<Silhouette, Rejection> {
     let largest = parts.first().ok_or(Rejection::NoHand)?;
     let mask = vision::filled(largest, grey.width(), grey.height());
     let [ground, hand] = medians(&bright, &mask);
-    if share(&mask) < HAND_AREA_MIN || hand - ground < CONTRAST_MIN {
+    let covers_all = share(&mask) >= 1.0;
+    if share(&mask) < HAND_AREA_MIN || covers_all || hand - ground < CONTRAST_MIN {
         return Err(Rejection::NoHand);
     }
     Ok(Silhouette { grey, mask, scale })

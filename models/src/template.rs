@@ -272,5 +272,16 @@ impl fmt::Debug for Template {
     }
 }
 
+/// Reads bytes as a template, as a fuzzer wants it: what is read is written back as it came.
+///
+/// # Panics
+/// When it is not: an error of this module.
+#[doc(hidden)]
+pub fn fuzz_template(bytes: &[u8]) {
+    if let Ok(template) = Template::from_bytes(bytes) {
+        assert_eq!(template.to_bytes().as_slice(), bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests;

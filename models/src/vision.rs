@@ -3,6 +3,12 @@
 //! The only file that names OpenCV. Results are written straight into images of ours, so that what OpenCV reads and
 //! returns is wiped with them; its own scratch buffers are not. A mask is an image of 0 and 255.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel maths: every float is within its integer's range before it is cut"
+)]
+
 use opencv::core::{self, BorderTypes, Mat, Point, Scalar, Size, Vector};
 use opencv::imgproc;
 

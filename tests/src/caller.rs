@@ -104,9 +104,19 @@ impl Caller {
     /// When the service refuses or its answer has another shape than the protocol says.
     pub fn setup(&self) -> Result<Setup> {
         let setup = self.till_setup()?;
-        let public = setup.sealing_key.try_into().ok().context("the sealing key's length")?;
-        let key = SealingKey { id: setup.sealing_key_id, public };
-        Ok(Setup { till: setup.till.parse()?, key })
+        let public = setup
+            .sealing_key
+            .try_into()
+            .ok()
+            .context("the sealing key's length")?;
+        let key = SealingKey {
+            id: setup.sealing_key_id,
+            public,
+        };
+        Ok(Setup {
+            till: setup.till.parse()?,
+            key,
+        })
     }
 
     /// Asks for a payment.
@@ -118,7 +128,10 @@ impl Caller {
         request: v1::AuthorisePaymentRequest,
     ) -> Answered<v1::AuthorisePaymentResponse> {
         let mut client = CheckoutServiceClient::new(self.channel());
-        Ok(self.runtime.block_on(client.authorise_payment(request))?.into_inner())
+        Ok(self
+            .runtime
+            .block_on(client.authorise_payment(request))?
+            .into_inner())
     }
 
     /// What is booked under a payment id.
@@ -127,7 +140,9 @@ impl Caller {
     /// The service's status.
     pub fn payment(&self, name: &str) -> Answered<v1::Payment> {
         let mut client = CheckoutServiceClient::new(self.channel());
-        let call = client.get_payment(v1::GetPaymentRequest { name: name.to_owned() });
+        let call = client.get_payment(v1::GetPaymentRequest {
+            name: name.to_owned(),
+        });
         Ok(self.runtime.block_on(call)?.into_inner())
     }
 
@@ -138,7 +153,10 @@ impl Caller {
     pub fn payments(&self) -> Answered<Vec<v1::Payment>> {
         let mut client = CheckoutServiceClient::new(self.channel());
         let (page_size, page_token) = (1_000, String::new());
-        let call = client.list_payments(v1::ListPaymentsRequest { page_size, page_token });
+        let call = client.list_payments(v1::ListPaymentsRequest {
+            page_size,
+            page_token,
+        });
         Ok(self.runtime.block_on(call)?.into_inner().payments)
     }
 
@@ -148,7 +166,10 @@ impl Caller {
     /// The service's status.
     pub fn create_customer(&self, request: v1::CreateCustomerRequest) -> Answered<v1::Customer> {
         let mut client = CustomerServiceClient::new(self.channel());
-        Ok(self.runtime.block_on(client.create_customer(request))?.into_inner())
+        Ok(self
+            .runtime
+            .block_on(client.create_customer(request))?
+            .into_inner())
     }
 
     /// Every customer; the first thousand.
@@ -158,7 +179,10 @@ impl Caller {
     pub fn customers(&self) -> Answered<Vec<v1::Customer>> {
         let mut client = CustomerServiceClient::new(self.channel());
         let (page_size, page_token) = (1_000, String::new());
-        let call = client.list_customers(v1::ListCustomersRequest { page_size, page_token });
+        let call = client.list_customers(v1::ListCustomersRequest {
+            page_size,
+            page_token,
+        });
         Ok(self.runtime.block_on(call)?.into_inner().customers)
     }
 

@@ -19,7 +19,9 @@ pub fn run<A: AsRef<OsStr>>(dir: &Path, arguments: &[A]) -> Result<String> {
         .output()
         .context("palmctl cannot be started")?;
     if !output.status.success() {
-        let what = arguments.first().map_or("", |first| first.as_ref().to_str().unwrap_or(""));
+        let what = arguments
+            .first()
+            .map_or("", |first| first.as_ref().to_str().unwrap_or(""));
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("palmctl {what}: {}: {}", output.status, said.trim_end());
     }

@@ -8,6 +8,7 @@
 //! What it deliberately does not do: reach into another crate's state. It sees what a user sees: lines on standard
 //! output, pages, RPCs, files.
 
+pub mod browser;
 pub mod caller;
 pub mod clock;
 pub mod ctl;
@@ -19,6 +20,7 @@ pub mod settings;
 pub mod shop;
 pub mod snapshot;
 
+pub use browser::Browser;
 pub use caller::Caller;
 pub use page::Page;
 pub use proxy::Proxy;

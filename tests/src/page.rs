@@ -21,6 +21,8 @@ use crate::{
 const SNAPSHOTS_MAX: usize = 4096;
 /// Longest wait for the answer to a command.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How often a person tries before they give up.
+const TRIES: u32 = 3;
 /// Version of the consent notice, as the pages send it.
 const NOTICE: &str = palm_till::pages::NOTICE_VERSION;
 
@@ -40,9 +42,19 @@ impl Page {
     /// When the till does not answer.
     pub fn open(address: SocketAddr) -> Result<Self> {
         let base = format!("http://{address}");
-        let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
-        let stream = agent.get(format!("{base}/events")).call().context("the event stream")?;
-        ensure!(stream.status() == 200, "the event stream: {}", stream.status());
+        let agent: Agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let stream = agent
+            .get(format!("{base}/events"))
+            .call()
+            .context("the event stream")?;
+        ensure!(
+            stream.status() == 200,
+            "the event stream: {}",
+            stream.status()
+        );
         let (sender, snapshots) = sync_channel(SNAPSHOTS_MAX);
         // It ends with the stream, or with the page at the stream's next line.
         std::thread::spawn(move || {
@@ -56,8 +68,15 @@ impl Page {
                 }
             }
         });
-        let seen = snapshots.recv_timeout(PATIENCE).context("the first snapshot")?;
-        Ok(Self { agent, base, snapshots, seen })
+        let seen = snapshots
+            .recv_timeout(PATIENCE)
+            .context("the first snapshot")?;
+        Ok(Self {
+            agent,
+            base,
+            snapshots,
+            seen,
+        })
     }
 
     /// The last snapshot that was looked at.
@@ -79,7 +98,10 @@ impl Page {
                     bail!("waited in vain for {what}; the page shows {:#?}", self.seen)
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("the till ended before {what}; the page showed {:#?}", self.seen)
+                    bail!(
+                        "the till ended before {what}; the page showed {:#?}",
+                        self.seen
+                    )
                 }
             };
         }
@@ -91,7 +113,8 @@ impl Page {
     /// # Errors
     /// As [`Page::until`].
     pub fn ready(&mut self) -> Result<()> {
-        self.until("service and reader to be ready", Snapshot::is_ready).map(drop)
+        self.until("service and reader to be ready", Snapshot::is_ready)
+            .map(drop)
     }
 
     /// Follows the stream until the payment's screen is `screen`.
@@ -180,11 +203,23 @@ impl Page {
         self.enrolment("capturing").map(drop)
     }
 
-    /// A person enrols the palm that `line` shows (`PALM 7`) and finishes; gives the last screen.
+    /// A person enrols the palm that `line` shows (`PALM 7`), and begins again when their samples are too unlike each
+    /// other; gives the last screen.
     ///
     /// # Errors
-    /// When the enrolment does not get that far.
+    /// When the enrolment does not come to an end.
     pub fn enrol(&mut self, display_name: &str, line: &str) -> Result<Enrolment> {
+        let mut over = self.enrol_once(display_name, line)?;
+        for _again in 1..TRIES {
+            if over.reason.as_deref() != Some("SAMPLES_DISAGREE") {
+                break;
+            }
+            over = self.enrol_once(display_name, line)?;
+        }
+        Ok(over)
+    }
+
+    fn enrol_once(&mut self, display_name: &str, line: &str) -> Result<Enrolment> {
         self.enrol_up_to_capture(display_name)?;
         for taken in 1..=self.seen.enrolment.needed {
             self.reader(&["LIFT", line])?;
@@ -193,13 +228,21 @@ impl Page {
         self.enrolment("offer")?;
         self.reader(&["LIFT"])?;
         self.does("enrol_finish")?;
-        let is_over = |seen: &Snapshot| {
-            ["done", "refused", "failed"].contains(&seen.enrolment.screen.as_str())
-        };
-        let over = self.until("the enrolment's end", is_over)?.enrolment.clone();
-        self.does("cancel")?;
-        self.enrolment("idle")?;
+        let over = self.until("the enrolment's end", |seen| seen.enrolment.is_over())?;
+        let over = over.enrolment.clone();
+        self.leave_kiosk()?;
         Ok(over)
+    }
+
+    /// The person leaves the kiosk, in the middle of an enrolment or at its end.
+    ///
+    /// # Errors
+    /// When the till does not let them.
+    pub fn leave_kiosk(&mut self) -> Result<()> {
+        let busy = ["consent", "name", "capturing", "offer"];
+        let is_busy = busy.contains(&self.seen.enrolment.screen.as_str());
+        self.does(if is_busy { "cancel" } else { "new" })?;
+        self.enrolment("idle").map(drop)
     }
 
     /// The cashier asks for an amount and a person holds out what `line` shows; gives the last screen, and leaves it.
@@ -213,12 +256,30 @@ impl Page {
         self.payment_over()
     }
 
+    /// As [`Page::pay`]; a palm that is not recognised is held out again, as a customer would.
+    ///
+    /// # Errors
+    /// As [`Page::pay`].
+    pub fn pay_known(&mut self, amount_minor: u64, line: &str) -> Result<Checkout> {
+        let mut over = self.pay(amount_minor, line)?;
+        for _again in 1..TRIES {
+            if over.screen != "not_recognised" {
+                break;
+            }
+            over = self.pay(amount_minor, line)?;
+        }
+        Ok(over)
+    }
+
     /// Waits until the payment is over, takes the hand away and goes back to the start.
     ///
     /// # Errors
     /// When it does not come to an end.
     pub fn payment_over(&mut self) -> Result<Checkout> {
-        let over = self.until("the payment's end", |seen| seen.checkout.is_over())?.checkout.clone();
+        let over = self
+            .until("the payment's end", |seen| seen.checkout.is_over())?
+            .checkout
+            .clone();
         self.reader(&["LIFT"])?;
         self.does("new")?;
         self.checkout("idle")?;

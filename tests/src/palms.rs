@@ -22,8 +22,11 @@ use crate::caller::Setup;
 /// How often another pose is tried when a capture is refused, as a customer would.
 const TRIES: u64 = 8;
 /// The reader's usual burst: room, near infrared, visible; all LEDs.
-const SHOTS: [(Light, u8); 3] =
-    [(Light::Ambient, 0), (Light::Nir, 0b1111), (Light::Visible, 0b1111)];
+const SHOTS: [(Light, u8); 3] = [
+    (Light::Ambient, 0),
+    (Light::Nir, 0b1111),
+    (Light::Visible, 0b1111),
+];
 
 /// One capture of a made-up person's right hand. The same numbers give the same pixels.
 #[must_use]
@@ -43,7 +46,9 @@ pub fn template(person: u64, sample: u64) -> Result<Template> {
         extract(&synth::burst(&identity, &Pose::sampled(seed), &SHOTS, seed))
     });
     let taken = tried.filter_map(Result::ok).next();
-    Ok(taken.with_context(|| format!("no capture of person {person} was taken"))?.template)
+    Ok(taken
+        .with_context(|| format!("no capture of person {person} was taken"))?
+        .template)
 }
 
 /// Random bytes for an id or a nonce.
@@ -107,7 +112,11 @@ pub fn payment_of_bytes(
     payment: PaymentId,
     amount: Money,
 ) -> Result<v1::AuthorisePaymentRequest> {
-    let binding = Binding::Payment { till: setup.till.clone(), payment, amount };
+    let binding = Binding::Payment {
+        till: setup.till.clone(),
+        payment,
+        amount,
+    };
     let sample = seal(&setup.key, plaintext, &binding)?;
     Ok(v1::AuthorisePaymentRequest {
         payment: payment.to_string(),
@@ -127,11 +136,19 @@ pub fn enrolment(
 ) -> Result<v1::EnrolRequest> {
     let request = request_id();
     let till: TillId = setup.till.clone();
-    let binding = Binding::Enrolment { till, customer, request };
+    let binding = Binding::Enrolment {
+        till,
+        customer,
+        request,
+    };
     let samples = palms
         .iter()
         .map(|palm| Ok(seal(&setup.key, &palm.to_bytes(), &binding)?.into()))
         .collect::<Result<_>>()?;
     let (request_id, customer) = (request.to_string(), customer.to_string());
-    Ok(v1::EnrolRequest { request_id, customer, samples })
+    Ok(v1::EnrolRequest {
+        request_id,
+        customer,
+        samples,
+    })
 }

@@ -28,7 +28,9 @@ const LOG_TAIL: usize = 4096;
 /// When it was not built, and how to build it.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the running program has no path")?;
-    let mut folder = own.parent().context("the running program lies in no folder")?;
+    let mut folder = own
+        .parent()
+        .context("the running program lies in no folder")?;
     if folder.file_name() == Some(OsStr::new("deps")) {
         folder = folder.parent().context("deps lies in no folder")?;
     }
@@ -55,16 +57,32 @@ impl Program {
     /// # Errors
     /// When it was not built or the system gives no process.
     pub fn start(name: &str, arguments: &[&OsStr], log: &Path) -> Result<Self> {
+        Self::start_at(&program(name)?, arguments, log)
+    }
+
+    /// As [`Program::start`], for a program anywhere on this machine.
+    ///
+    /// # Errors
+    /// When the system gives no process.
+    pub fn start_at(path: &Path, arguments: &[&OsStr], log: &Path) -> Result<Self> {
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         let file = File::options().create(true).append(true).open(log);
         let file = file.with_context(|| format!("{}: cannot be written", log.display()))?;
-        let mut child = Command::new(program(name)?)
+        let mut child = Command::new(path)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(file)
             .spawn()
             .with_context(|| format!("{name}: cannot be started"))?;
-        let output = child.stdout.take().expect("invariant: standard output is piped");
+        let output = child
+            .stdout
+            .take()
+            .expect("invariant: standard output is piped");
         let (said, lines) = sync_channel(LINES_MAX);
         // It ends with the program, or as soon as nobody listens.
         std::thread::spawn(move || {
@@ -75,8 +93,12 @@ impl Program {
                 }
             }
         });
-        let (name, log) = (name.to_owned(), log.to_owned());
-        Ok(Self { name, child, lines, log })
+        Ok(Self {
+            name,
+            child,
+            lines,
+            log: log.to_owned(),
+        })
     }
 
     /// Waits for a line that begins so, and gives the rest of it.
@@ -97,7 +119,11 @@ impl Program {
                         RecvTimeoutError::Timeout => "did not say",
                         RecvTimeoutError::Disconnected => "ended before it said",
                     };
-                    bail!("{} {what} {beginning:?}; its log:\n{}", self.name, self.log_tail());
+                    bail!(
+                        "{} {what} {beginning:?}; its log:\n{}",
+                        self.name,
+                        self.log_tail()
+                    );
                 }
             }
         }
@@ -109,7 +135,7 @@ impl Program {
     /// When it does not stop within [`PATIENCE`]; it is then killed.
     pub fn stop(mut self) -> Result<ExitStatus> {
         // It may have ended by itself.
-        drop(kill_process(Pid::from_child(&self.child), Signal::TERM));
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap_or_default();
         self.end()
     }
 
@@ -118,7 +144,9 @@ impl Program {
     /// # Errors
     /// When the system does not let go of it.
     pub fn kill(mut self) -> Result<ExitStatus> {
-        self.child.kill().with_context(|| format!("{}: cannot be killed", self.name))?;
+        self.child
+            .kill()
+            .with_context(|| format!("{}: cannot be killed", self.name))?;
         self.end()
     }
 
@@ -138,7 +166,9 @@ impl Program {
                 }
             }
         }
-        self.child.wait().with_context(|| format!("{}: cannot be waited for", self.name))
+        self.child
+            .wait()
+            .with_context(|| format!("{}: cannot be waited for", self.name))
     }
 
     /// The last lines of its log.

@@ -58,7 +58,9 @@ impl Shared {
     }
 
     fn wait(&self, what: &str, until: impl Fn(&State) -> bool) -> Result<()> {
-        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, |state| !until(state));
+        let waited = self
+            .changed
+            .wait_timeout_while(self.state(), PATIENCE, |state| !until(state));
         let (_state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         ensure!(!timeout.timed_out(), "waited in vain for {what}");
         Ok(())
@@ -71,7 +73,8 @@ impl Proxy {
     /// # Errors
     /// When the system gives no port.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port on loopback")?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port on loopback")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let own = Arc::clone(&shared);
@@ -100,7 +103,8 @@ impl Proxy {
 
     /// From now on nothing that palmd says arrives.
     pub fn hold(&self) {
-        self.shared.change(|state| (state.holding, state.held) = (true, 0));
+        self.shared
+            .change(|state| (state.holding, state.held) = (true, 0));
     }
 
     /// From now on nothing that tills say arrives.
@@ -127,7 +131,8 @@ impl Proxy {
     /// # Errors
     /// When none come for [`PATIENCE`].
     pub fn wait_sent(&self, before: usize) -> Result<()> {
-        self.shared.wait("the till to send", |state| state.sent > before)
+        self.shared
+            .wait("the till to send", |state| state.sent > before)
     }
 
     /// Cuts every connection, forgets what was held back, and passes on again what comes over new ones.
@@ -160,17 +165,25 @@ fn connect(shared: &Arc<Shared>, near: TcpStream) -> Result<()> {
     shared.change(|state| state.open.extend(ends));
     let (till, palmd) = (near.try_clone()?, far.try_clone()?);
     let own = Arc::clone(shared);
-    std::thread::spawn(move || pass_on(till, palmd, |bytes| own.change(|state| {
-        state.sent += bytes;
-        !state.deaf
-    })));
+    std::thread::spawn(move || {
+        pass_on(till, palmd, |bytes| {
+            own.change(|state| {
+                state.sent += bytes;
+                !state.deaf
+            })
+        })
+    });
     let own = Arc::clone(shared);
-    std::thread::spawn(move || pass_on(far, near, |bytes| own.change(|state| {
-        if state.holding {
-            state.held += bytes;
-        }
-        !state.holding
-    })));
+    std::thread::spawn(move || {
+        pass_on(far, near, |bytes| {
+            own.change(|state| {
+                if state.holding {
+                    state.held += bytes;
+                }
+                !state.holding
+            })
+        })
+    });
     Ok(())
 }
 

@@ -2,7 +2,10 @@
 
 /// Rounds of seeded inputs for each parser of outside bytes: `OPENPALM_FUZZ_SEEDS`, or a few thousand.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn fuzz_seeds() -> u64 {
     const DEFAULT: u64 = 3_000;
     std::env::var("OPENPALM_FUZZ_SEEDS")

@@ -49,7 +49,9 @@ impl Folder {
     /// # Errors
     /// When the system gives none.
     pub fn temporary() -> Result<Self> {
-        Ok(Self::Temporary(tempfile::tempdir().context("no folder for the shop")?))
+        Ok(Self::Temporary(
+            tempfile::tempdir().context("no folder for the shop")?,
+        ))
     }
 
     fn path(&self) -> &Path {
@@ -85,7 +87,12 @@ impl Shop {
     }
 
     fn make(folder: Folder, wire: Option<Proxy>) -> Result<Self> {
-        let mut shop = Self { palmd: None, palmd_address: None, wire, folder };
+        let mut shop = Self {
+            palmd: None,
+            palmd_address: None,
+            wire,
+            folder,
+        };
         let init = [
             ["init", "--shop-name", SHOP_NAME].as_slice(),
             &["--currency", CURRENCY, "--listen", ANYWHERE],
@@ -151,7 +158,9 @@ impl Shop {
         let arguments = [OsStr::new("--config"), config.as_os_str()];
         let palmd = Program::start("palmd", &arguments, &self.folder().join("palmd.log"))?;
         let address = palmd.said("palmd listening on ")?;
-        let address = address.parse().with_context(|| format!("palmd listens on {address:?}"))?;
+        let address = address
+            .parse()
+            .with_context(|| format!("palmd listens on {address:?}"))?;
         self.palmd_address = Some(address);
         if let Some(wire) = &self.wire {
             wire.lead_to(Some(address));
@@ -219,9 +228,15 @@ impl Shop {
     pub fn start_till(&self, id: &str) -> Result<Till> {
         let config = self.till_folder(id).join("till.toml");
         let log = self.folder().join(format!("{id}.log"));
-        let program = Program::start("palm-till", &[OsStr::new("--config"), config.as_os_str()], &log)?;
+        let program = Program::start(
+            "palm-till",
+            &[OsStr::new("--config"), config.as_os_str()],
+            &log,
+        )?;
         let address = program.said("palm-till pages on http://")?;
-        let address = address.parse().with_context(|| format!("pages are on {address:?}"))?;
+        let address = address
+            .parse()
+            .with_context(|| format!("pages are on {address:?}"))?;
         Ok(Till { program, address })
     }
 
@@ -231,7 +246,14 @@ impl Shop {
     /// When the till is not enrolled.
     pub fn caller(&self, till: &str) -> Result<Caller> {
         let (folder, ca) = (self.till_folder(till), self.deployment().join("ca.pem"));
-        Caller::new(self.palmd()?, Credential { folder: &folder, name: "till", ca: &ca })
+        Caller::new(
+            self.palmd()?,
+            Credential {
+                folder: &folder,
+                name: "till",
+                ca: &ca,
+            },
+        )
     }
 
     /// A caller with the operator's certificate, past the wire.
@@ -240,18 +262,32 @@ impl Shop {
     /// When palmd was never started.
     pub fn operator(&self) -> Result<Caller> {
         let (folder, ca) = (self.deployment(), self.deployment().join("ca.pem"));
-        Caller::new(self.palmd()?, Credential { folder: &folder, name: "operator", ca: &ca })
+        Caller::new(
+            self.palmd()?,
+            Credential {
+                folder: &folder,
+                name: "operator",
+                ca: &ca,
+            },
+        )
     }
 
-    /// The only customer whose name is this; `customers/{uuid}`.
+    /// The only customer with a palm whose name is this; `customers/{uuid}`. An enrolment that was refused leaves one
+    /// without.
     ///
     /// # Errors
     /// When there is none, or more than one.
     pub fn customer(&self, display_name: &str) -> Result<String> {
         let list = self.ctl(&["customer", "list", "--limit", "1000"])?;
         let rows = list.as_array().context("a list")?.iter();
-        let named: Vec<_> = rows.filter(|row| row["display_name"] == display_name).collect();
-        ensure!(named.len() == 1, "{} customers are called {display_name}", named.len());
+        let named: Vec<_> = rows
+            .filter(|row| row["display_name"] == display_name && row["palms"] != 0)
+            .collect();
+        ensure!(
+            named.len() == 1,
+            "{} customers are called {display_name}",
+            named.len()
+        );
         Ok(named[0]["name"].as_str().context("a name")?.to_owned())
     }
 
@@ -275,7 +311,9 @@ impl Shop {
 }
 
 fn balance(wallet: &Value) -> Result<u64> {
-    wallet["balance"]["amount_minor"].as_u64().context("a wallet without a balance")
+    wallet["balance"]["amount_minor"]
+        .as_u64()
+        .context("a wallet without a balance")
 }
 
 impl Till {

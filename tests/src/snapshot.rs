@@ -61,8 +61,14 @@ pub struct Checkout {
 }
 
 /// Screens on which a payment is over.
-const OVER: [&str; 6] =
-    ["approved", "declined", "not_recognised", "not_charged", "cancelled", "timed_out"];
+const OVER: [&str; 6] = [
+    "approved",
+    "declined",
+    "not_recognised",
+    "not_charged",
+    "cancelled",
+    "timed_out",
+];
 
 impl Checkout {
     /// Whether the payment is over, one way or another.
@@ -104,10 +110,20 @@ pub struct Enrolment {
     pub taken: u8,
     /// Captures needed of one palm.
     pub needed: u8,
+    /// A capture is being taken.
+    pub reading: bool,
     /// What the hand should do.
     pub hint: Option<String>,
     /// Palms that the customer has now.
     pub palms: Option<u32>,
     /// Why it was refused.
     pub reason: Option<String>,
+}
+
+impl Enrolment {
+    /// Whether the enrolment is over, one way or another.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        ["done", "refused", "failed"].contains(&self.screen.as_str())
+    }
 }

@@ -1,6 +1,7 @@
 //! Every parser of outside bytes, on seeded inputs: valid ones, valid ones damaged, and noise. None may panic.
 //!
 //! `OPENPALM_FUZZ_SEEDS` sets the rounds. The same functions are targets of `cargo fuzz` under `tests/fuzz`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{collections::BTreeSet, fs, io::Cursor, path::Path};
 
@@ -20,24 +21,65 @@ type Target = (&'static str, Parser, Vec<Vec<u8>>);
 fn targets() -> Vec<Target> {
     vec![
         ("driver_command", protocol::fuzz_command, commands(1)),
-        ("driver_event", protocol::fuzz_event, vec![vec![0; protocol::EVENT_LEN]]),
+        (
+            "driver_event",
+            protocol::fuzz_event,
+            vec![vec![0; protocol::EVENT_LEN]],
+        ),
         ("driver_frame", protocol::fuzz_frame, vec![frame()]),
         ("driver_packet", protocol::fuzz_packet, packets()),
-        ("driver_picture", palm_driver::picture::fuzz_picture, pictures()),
+        (
+            "driver_picture",
+            palm_driver::picture::fuzz_picture,
+            pictures(),
+        ),
         ("driver_reply", protocol::fuzz_reply, vec![vec![0; 64]]),
-        ("driver_script", emulator::script::fuzz_script, texts(&[SCRIPT])),
+        (
+            "driver_script",
+            emulator::script::fuzz_script,
+            texts(&[SCRIPT]),
+        ),
         ("models_template", template_of, vec![template()]),
-        ("proto_requests", palm_proto::request::fuzz_requests, requests()),
-        ("server_config", palm_server::config::fuzz_config, texts(&[PALMD_CONFIG])),
-        ("server_page_token", palm_server::fuzz_page_token, texts(&["", "00ff", "6162"])),
-        ("server_record", palm_server::ledger::fuzz_record, vec![vec![1; 64], vec![0; 96]]),
-        ("server_sealed", palm_server::vault::fuzz_sealed, vec![vec![1; 64]]),
-        ("till_command", palm_till::command::fuzz_command, texts(&COMMANDS)),
-        ("till_journal", palm_till::journal::fuzz_journal, texts(&[JOURNAL])),
+        (
+            "proto_requests",
+            palm_proto::request::fuzz_requests,
+            requests(),
+        ),
+        (
+            "server_config",
+            palm_server::config::fuzz_config,
+            texts(&[PALMD_CONFIG]),
+        ),
+        (
+            "server_page_token",
+            palm_server::fuzz_page_token,
+            texts(&["", "00ff", "6162"]),
+        ),
+        (
+            "server_record",
+            palm_server::ledger::fuzz_record,
+            vec![vec![1; 64], vec![0; 96]],
+        ),
+        (
+            "server_sealed",
+            palm_server::vault::fuzz_sealed,
+            vec![vec![1; 64]],
+        ),
+        (
+            "till_command",
+            palm_till::command::fuzz_command,
+            texts(&COMMANDS),
+        ),
+        (
+            "till_journal",
+            palm_till::journal::fuzz_journal,
+            texts(&[JOURNAL]),
+        ),
     ]
 }
 
-const SCRIPT: &str = "PALM 7 L\nLIFT\nHINT too_far\nUNPLUG 3\nSLEEP 200\nNAK busy\nIMAGE a b.png\n# so\n";
+const SCRIPT: &str =
+    "PALM 7 L\nLIFT\nHINT too_far\nUNPLUG 3\nSLEEP 200\nNAK busy\nIMAGE a b.png\n# so\n";
 const PALMD_CONFIG: &str = include_str!("../../server/palmd.example.toml");
 const COMMANDS: [&str; 3] = [
     r#"{"command":"charge","amount_minor":4500}"#,
@@ -60,7 +102,10 @@ fn commands(kind: usize) -> Vec<Vec<u8>> {
     let nonce = [9; 16];
     let plan = BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8]);
     let all = [
-        Command::Hello { version_min: 1, version_max: 1 },
+        Command::Hello {
+            version_min: 1,
+            version_max: 1,
+        },
         Command::Arm { nonce, plan },
         Command::Capture { nonce },
         Command::Abort,
@@ -78,19 +123,33 @@ fn packets() -> Vec<Vec<u8>> {
     let packet = encode(0x01, 1, 0, &[1, 1]);
     let length = u8::try_from(packet.len()).unwrap();
     let whole = [&[length * 2 + 1][..], &packet].concat();
-    let halves = [&[16][..], &packet[..8], &[(length - 8) * 2 + 1], &packet[8..]].concat();
+    let halves = [
+        &[16][..],
+        &packet[..8],
+        &[(length - 8) * 2 + 1],
+        &packet[8..],
+    ]
+    .concat();
     vec![whole, halves]
 }
 
 fn frame() -> Vec<u8> {
-    let shot = Shot { light: Light::Nir, led_mask: 255, exposure_us: 4_000 };
+    let shot = Shot {
+        light: Light::Nir,
+        led_mask: 255,
+        exposure_us: 4_000,
+    };
     let frame = Frame::new(shot, 8, 6, vec![7; 48]).unwrap();
     encode_frame([9; 16], 0, &frame).to_vec()
 }
 
 fn pictures() -> Vec<Vec<u8>> {
     let picture = image::GrayImage::from_fn(24, 16, |x, y| image::Luma([(x * y % 251) as u8]));
-    let formats = [image::ImageFormat::Png, image::ImageFormat::Jpeg, image::ImageFormat::Bmp];
+    let formats = [
+        image::ImageFormat::Png,
+        image::ImageFormat::Jpeg,
+        image::ImageFormat::Bmp,
+    ];
     let written = formats.map(|format| {
         let mut bytes = Cursor::new(Vec::new());
         picture.write_to(&mut bytes, format).unwrap();
@@ -101,25 +160,38 @@ fn pictures() -> Vec<Vec<u8>> {
 
 fn template() -> Vec<u8> {
     let code = OrientationCode::from_cells(|x, y| u8::try_from((x + y) % 6).ok());
-    Template::orientation_only(Hand::Right, 80, code).to_bytes().to_vec()
+    Template::orientation_only(Hand::Right, 80, code)
+        .to_bytes()
+        .to_vec()
 }
 
 fn template_of(bytes: &[u8]) {
     if let Ok(template) = Template::from_bytes(bytes) {
-        assert_eq!(template.to_bytes(), *bytes, "what was read writes the same bytes");
+        assert_eq!(
+            template.to_bytes(),
+            *bytes,
+            "what was read writes the same bytes"
+        );
     }
 }
 
 fn requests() -> Vec<Vec<u8>> {
     let id = || "payments/00000000-0000-4000-8000-000000000001".to_owned();
-    let amount = Some(v1::Money { amount_minor: 4_500, currency_code: "KRW".to_owned() });
+    let amount = Some(v1::Money {
+        amount_minor: 4_500,
+        currency_code: "KRW".to_owned(),
+    });
     let sample = v1::SealedTemplate {
         key_id: 1,
         encapsulated_key: vec![1; 32],
         ciphertext: vec![2; 532],
         capture_nonce: vec![3; 16],
     };
-    let payment = v1::AuthorisePaymentRequest { payment: id(), amount, sample: Some(sample.clone()) };
+    let payment = v1::AuthorisePaymentRequest {
+        payment: id(),
+        amount,
+        sample: Some(sample.clone()),
+    };
     let enrol = v1::EnrolRequest {
         request_id: id().replace("payments/", ""),
         customer: id().replace("payments", "customers"),
@@ -189,8 +261,12 @@ fn no_parser_of_outside_bytes_panics() {
 
 /// Names of the files in a folder, without ending.
 fn stems(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Counts `pub fn fuzz_` below a folder.
@@ -201,7 +277,10 @@ fn parsers(folder: &Path) -> usize {
         if path.is_dir() {
             found += parsers(&path);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found += fs::read_to_string(&path).unwrap().matches("\npub fn fuzz_").count();
+            found += fs::read_to_string(&path)
+                .unwrap()
+                .matches("\npub fn fuzz_")
+                .count();
         }
     }
     found
@@ -210,17 +289,30 @@ fn parsers(folder: &Path) -> usize {
 #[test]
 fn every_parser_is_called_here_and_is_a_target_of_cargo_fuzz() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let named: BTreeSet<String> = targets().iter().map(|(name, ..)| (*name).to_owned()).collect();
+    let named: BTreeSet<String> = targets()
+        .iter()
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
     assert_eq!(stems(&here.join("fuzz/fuzz_targets")), named);
     let manifest = fs::read_to_string(here.join("fuzz/Cargo.toml")).unwrap();
     for name in &named {
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is no target");
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"")),
+            "{name} is no target"
+        );
     }
     let crates = ["proto", "models", "driver", "driver/till", "server"];
-    let found: usize = crates.iter().map(|folder| parsers(&here.join("..").join(folder).join("src"))).sum();
+    let found: usize = crates
+        .iter()
+        .map(|folder| parsers(&here.join("..").join(folder).join("src")))
+        .sum();
     // `models_template` stands for a parser without a function of its own.
     let own = usize::from(!has_template_parser(here));
-    assert_eq!(named.len(), found + own, "a fuzz function is not called here");
+    assert_eq!(
+        named.len(),
+        found + own,
+        "a fuzz function is not called here"
+    );
 }
 
 fn has_template_parser(here: &Path) -> bool {

@@ -1,5 +1,11 @@
 //! A closed contour and the peaks of its distance from the palm's centre.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel maths: every float is within its integer's range before it is cut"
+)]
+
 use super::{Palm, Point, length, minus};
 use crate::image::GreyImage;
 use crate::params::{CONTOUR_SMOOTHING, FINGER_PROMINENCE_MIN};

@@ -1,5 +1,10 @@
 //! Parts fingers that touch: cuts the dark lines between them out of the silhouette.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "pixel maths: a direction needs no double"
+)]
+
 use super::{Palm, Point, length, minus, times};
 use crate::image::GreyImage;
 use crate::params::{GAP_BRIDGE, GAP_DEPTH_MIN, GAP_RADIUS_MIN, GAP_REACH, SPECK_WIDTH};

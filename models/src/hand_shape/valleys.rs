@@ -29,18 +29,26 @@ pub(crate) fn find(mask: &GreyImage, palm: Palm) -> Result<Valleys, Rejection> {
     if chain.len() < 2 {
         return Err(Rejection::NoHand);
     }
-    let rows = (0..chain.len().saturating_sub(3)).map(|first| Row::new(&contour, &chain, first, palm));
+    let rows =
+        (0..chain.len().saturating_sub(3)).map(|first| Row::new(&contour, &chain, first, palm));
     let mut tilted = false;
     let row = rows
         .inspect(|row| tilted |= row.is_tilted())
         .filter(Row::is_of_a_hand)
         .min_by(|a, b| a.cost().total_cmp(&b.cost()));
     let Some(row) = row else {
-        return Err(if tilted { Rejection::Tilted } else { Rejection::SpreadFingers });
+        return Err(if tilted {
+            Rejection::Tilted
+        } else {
+            Rejection::SpreadFingers
+        });
     };
     let [first, _, last] = row.valleys;
-    let (index_middle, ring_little) =
-        if row.starts_at_index(&contour) { (first, last) } else { (last, first) };
+    let (index_middle, ring_little) = if row.starts_at_index(&contour) {
+        (first, last)
+    } else {
+        (last, first)
+    };
     Ok(Valleys {
         index_middle,
         ring_little,

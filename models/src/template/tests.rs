@@ -66,3 +66,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_template_with_any_byte_changed_is_refused_or_read_as_it_stands() {
+    let sample = sample().to_bytes();
+    for at in 0..TEMPLATE_BYTES {
+        for change in [0x01, 0x55, 0xff] {
+            let mut bytes = sample;
+            bytes[at] ^= change;
+            fuzz_template(&bytes);
+            fuzz_template(&bytes[..at]);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use palm_models::{
-    compare::{self, Similarity},
+    compare::{Probe, Similarity},
     template::OrientationCode,
 };
 use palm_proto::id::CustomerId;
@@ -87,6 +87,7 @@ pub(super) fn rank(
     keep: usize,
     wanted: impl Fn(CustomerId) -> bool + Send + Sync,
 ) -> Ranking {
+    let probe = &Probe::new(probe);
     let best = shelf
         .places()
         .par_chunk_by(|a, b| owner(a) == owner(b))
@@ -119,19 +120,19 @@ fn owner(place: &Option<Sample>) -> Option<CustomerId> {
     place.as_ref().map(|sample| sample.customer)
 }
 
-fn coarse(probe: &OrientationCode, samples: &[Option<Sample>]) -> Similarity {
+fn coarse(probe: &Probe, samples: &[Option<Sample>]) -> Similarity {
     let scores = samples
         .iter()
         .flatten()
-        .map(|sample| compare::coarse(probe, &sample.code));
+        .map(|sample| probe.coarse(&sample.code));
     scores.max().unwrap_or(Similarity::ZERO)
 }
 
-fn fine(probe: &OrientationCode, samples: &[Option<Sample>]) -> Option<(CustomerId, Similarity)> {
+fn fine(probe: &Probe, samples: &[Option<Sample>]) -> Option<(CustomerId, Similarity)> {
     let scores = samples
         .iter()
         .flatten()
-        .map(|sample| compare::compare(probe, &sample.code));
+        .map(|sample| probe.compare(&sample.code));
     samples.first().and_then(owner).zip(scores.max())
 }
 

@@ -12,7 +12,7 @@ use tonic::Status;
 
 use crate::{
     books::Standing,
-    replay::{Counter, register, refused, won},
+    replay::{Counter, refused, register, won},
 };
 
 fn assert_named<T: std::fmt::Debug>(
@@ -22,20 +22,36 @@ fn assert_named<T: std::fmt::Debug>(
     field: &str,
 ) {
     let status = answer.expect_err(what);
-    assert_eq!(palm_proto::fault::reason_of(&status), Some(reason), "{what}: {status:?}");
+    assert_eq!(
+        palm_proto::fault::reason_of(&status),
+        Some(reason),
+        "{what}: {status:?}"
+    );
     let message = status.message();
-    assert!(message.starts_with(field), "{what}: {message:?} does not name {field}");
-    assert!(message.len() > field.len() + 5, "{what}: {message:?} has no remedy");
+    assert!(
+        message.starts_with(field),
+        "{what}: {message:?} does not name {field}"
+    );
+    assert!(
+        message.len() > field.len() + 5,
+        "{what}: {message:?} has no remedy"
+    );
 }
 
 type Change = fn(&mut v1::AuthorisePaymentRequest);
 
 fn money(request: &mut v1::AuthorisePaymentRequest, minor: u64, code: &str) {
-    request.amount = Some(v1::Money { amount_minor: minor, currency_code: code.to_owned() });
+    request.amount = Some(v1::Money {
+        amount_minor: minor,
+        currency_code: code.to_owned(),
+    });
 }
 
 fn sample(request: &mut v1::AuthorisePaymentRequest) -> &mut v1::SealedTemplate {
-    request.sample.as_mut().expect("invariant: it was made with one")
+    request
+        .sample
+        .as_mut()
+        .expect("invariant: it was made with one")
 }
 
 /// What is wrong with a payment, the reason, the field.
@@ -43,23 +59,98 @@ const PAYMENTS: [(&str, Change, ReasonCode, &str); 18] = {
     use ReasonCode::{AmountInvalid, Malformed, SealBroken};
     [
         ("no amount", |r| r.amount = None, AmountInvalid, "amount"),
-        ("nothing to pay", |r| money(r, 0, "KRW"), AmountInvalid, "amount.amount_minor"),
-        ("too many digits", |r| money(r, 1_000_000_000_000, "KRW"), AmountInvalid, "amount.amount_minor"),
-        ("the highest number", |r| money(r, u64::MAX, "KRW"), AmountInvalid, "amount.amount_minor"),
-        ("above the shop's limit", |r| money(r, 1_000_001, "KRW"), AmountInvalid, "amount"),
-        ("another currency", |r| money(r, 100, "EUR"), AmountInvalid, "amount"),
-        ("no currency", |r| money(r, 100, ""), AmountInvalid, "amount.currency_code"),
-        ("a currency of nowhere", |r| money(r, 100, "ZZZ"), AmountInvalid, "amount.currency_code"),
-        ("small letters", |r| money(r, 100, "krw"), AmountInvalid, "amount.currency_code"),
+        (
+            "nothing to pay",
+            |r| money(r, 0, "KRW"),
+            AmountInvalid,
+            "amount.amount_minor",
+        ),
+        (
+            "too many digits",
+            |r| money(r, 1_000_000_000_000, "KRW"),
+            AmountInvalid,
+            "amount.amount_minor",
+        ),
+        (
+            "the highest number",
+            |r| money(r, u64::MAX, "KRW"),
+            AmountInvalid,
+            "amount.amount_minor",
+        ),
+        (
+            "above the shop's limit",
+            |r| money(r, 1_000_001, "KRW"),
+            AmountInvalid,
+            "amount",
+        ),
+        (
+            "another currency",
+            |r| money(r, 100, "EUR"),
+            AmountInvalid,
+            "amount",
+        ),
+        (
+            "no currency",
+            |r| money(r, 100, ""),
+            AmountInvalid,
+            "amount.currency_code",
+        ),
+        (
+            "a currency of nowhere",
+            |r| money(r, 100, "ZZZ"),
+            AmountInvalid,
+            "amount.currency_code",
+        ),
+        (
+            "small letters",
+            |r| money(r, 100, "krw"),
+            AmountInvalid,
+            "amount.currency_code",
+        ),
         ("no id", |r| r.payment.clear(), Malformed, "payment"),
-        ("another thing's id", |r| r.payment = r.payment.replace("payments", "customers"), Malformed, "payment"),
-        ("a path for an id", |r| r.payment = "payments/../../etc".to_owned(), Malformed, "payment"),
+        (
+            "another thing's id",
+            |r| r.payment = r.payment.replace("payments", "customers"),
+            Malformed,
+            "payment",
+        ),
+        (
+            "a path for an id",
+            |r| r.payment = "payments/../../etc".to_owned(),
+            Malformed,
+            "payment",
+        ),
         ("no sample", |r| r.sample = None, Malformed, "sample"),
-        ("a short key", |r| sample(r).encapsulated_key.truncate(31), Malformed, "sample.encapsulated_key"),
-        ("no ciphertext", |r| sample(r).ciphertext.clear(), Malformed, "sample.ciphertext"),
-        ("a long ciphertext", |r| sample(r).ciphertext.resize(1_025, 0), Malformed, "sample.ciphertext"),
-        ("a long nonce", |r| sample(r).capture_nonce.push(0), Malformed, "sample.capture_nonce"),
-        ("half a ciphertext", |r| sample(r).ciphertext.truncate(200), SealBroken, ""),
+        (
+            "a short key",
+            |r| sample(r).encapsulated_key.truncate(31),
+            Malformed,
+            "sample.encapsulated_key",
+        ),
+        (
+            "no ciphertext",
+            |r| sample(r).ciphertext.clear(),
+            Malformed,
+            "sample.ciphertext",
+        ),
+        (
+            "a long ciphertext",
+            |r| sample(r).ciphertext.resize(1_025, 0),
+            Malformed,
+            "sample.ciphertext",
+        ),
+        (
+            "a long nonce",
+            |r| sample(r).capture_nonce.push(0),
+            Malformed,
+            "sample.capture_nonce",
+        ),
+        (
+            "half a ciphertext",
+            |r| sample(r).ciphertext.truncate(200),
+            SealBroken,
+            "",
+        ),
     ]
 };
 
@@ -95,15 +186,24 @@ fn sealed_bytes_that_are_no_template_are_refused_and_book_nothing() -> Result<()
         let (payment, amount) = (palms::payment_id(), won(100));
         let request = palms::payment_of_bytes(&counter.setup, plain, payment, amount)?;
         let status = counter.till.authorise(request).expect_err(what);
-        assert!(palm_proto::fault::reason_of(&status).is_some(), "{what}: {status:?}");
-        assert!(status.message().contains("template"), "{what}: {}", status.message());
+        assert!(
+            palm_proto::fault::reason_of(&status).is_some(),
+            "{what}: {status:?}"
+        );
+        assert!(
+            status.message().contains("template"),
+            "{what}: {}",
+            status.message()
+        );
     }
     assert_eq!(Standing::of(&counter.operator)?, before);
     Ok(())
 }
 
 fn enrolment(setup: &Setup, customer: CustomerId, people: &[u64]) -> Result<v1::EnrolRequest> {
-    let samples = (60..).zip(people).map(|(n, person)| palms::template(*person, n));
+    let samples = (60..)
+        .zip(people)
+        .map(|(n, person)| palms::template(*person, n));
     palms::enrolment(setup, customer, &samples.collect::<Result<Vec<_>>>()?)
 }
 
@@ -120,11 +220,26 @@ fn enrolments_of_every_wrong_shape_keep_no_palm() -> Result<()> {
         till.enrol(request)
     };
     let malformed = ReasonCode::Malformed;
-    assert_named("no samples", with(&|r| r.samples.clear()), malformed, "samples");
+    assert_named(
+        "no samples",
+        with(&|r| r.samples.clear()),
+        malformed,
+        "samples",
+    );
     let many = with(&|r| r.samples = vec![r.samples[0].clone(); 13]);
     assert_named("13 samples", many, malformed, "samples");
-    assert_named("no request id", with(&|r| r.request_id.clear()), malformed, "request_id");
-    assert_named("no customer", with(&|r| r.customer = "customers/7".to_owned()), malformed, "customer");
+    assert_named(
+        "no request id",
+        with(&|r| r.request_id.clear()),
+        malformed,
+        "request_id",
+    );
+    assert_named(
+        "no customer",
+        with(&|r| r.customer = "customers/7".to_owned()),
+        malformed,
+        "customer",
+    );
     let nobody = palms::random();
     let nobody = CustomerId::from_random(nobody);
     let to_nobody = till.enrol(enrolment(setup, nobody, &[8, 8, 8])?);
@@ -154,19 +269,57 @@ fn people_without_name_or_consent_are_not_registered() -> Result<()> {
     let before = Standing::of(&counter.operator)?;
     let consent = |version: &str| {
         let (notice_version, language) = (version.to_owned(), "en".to_owned());
-        Some(v1::Consent { notice_version, language, grant_time: None })
+        Some(v1::Consent {
+            notice_version,
+            language,
+            grant_time: None,
+        })
     };
     let long = "x".repeat(65);
     for (what, name, consent, reason, field) in [
-        ("no consent", "Eight", None, ReasonCode::ConsentMissing, "consent"),
-        ("no notice", "Eight", consent(""), ReasonCode::Malformed, "consent.notice_version"),
-        ("no name", "  ", consent("2026-11"), ReasonCode::Malformed, "display_name"),
-        ("a long name", long.as_str(), consent("2026-11"), ReasonCode::Malformed, "display_name"),
-        ("a name that rings", "a\u{7}b", consent("2026-11"), ReasonCode::Malformed, "display_name"),
+        (
+            "no consent",
+            "Eight",
+            None,
+            ReasonCode::ConsentMissing,
+            "consent",
+        ),
+        (
+            "no notice",
+            "Eight",
+            consent(""),
+            ReasonCode::Malformed,
+            "consent.notice_version",
+        ),
+        (
+            "no name",
+            "  ",
+            consent("2026-11"),
+            ReasonCode::Malformed,
+            "display_name",
+        ),
+        (
+            "a long name",
+            long.as_str(),
+            consent("2026-11"),
+            ReasonCode::Malformed,
+            "display_name",
+        ),
+        (
+            "a name that rings",
+            "a\u{7}b",
+            consent("2026-11"),
+            ReasonCode::Malformed,
+            "display_name",
+        ),
     ] {
         let request_id = palms::request_id().to_string();
         let display_name = name.to_owned();
-        let request = v1::CreateCustomerRequest { request_id, display_name, consent };
+        let request = v1::CreateCustomerRequest {
+            request_id,
+            display_name,
+            consent,
+        };
         assert_named(what, counter.till.create_customer(request), reason, field);
     }
     assert_eq!(Standing::of(&counter.operator)?, before);
@@ -189,7 +342,11 @@ fn commands_and_lines_of_every_wrong_shape_name_the_field_and_change_nothing() -
         ("/commands", charge(json!(1_000_001)), "amount_minor"),
         ("/commands", json!({"command": "charge"}), "amount_minor"),
         ("/commands", json!({"command": "refund"}), "command"),
-        ("/commands", json!({"command": "enrol_start", "language": "tlh"}), "language"),
+        (
+            "/commands",
+            json!({"command": "enrol_start", "language": "tlh"}),
+            "language",
+        ),
         ("/commands", json!([]), ""),
         ("/emulator", json!({"line": "PALM"}), "line"),
         ("/emulator", json!({"line": "PALM -1"}), "line"),
@@ -201,7 +358,12 @@ fn commands_and_lines_of_every_wrong_shape_name_the_field_and_change_nothing() -
         let (status, answer) = page.post(path, &body)?;
         assert!((400..500).contains(&status), "{body}: {status} {answer}");
         assert_eq!(answer["field"], field, "{body}: {answer}");
-        assert!(answer["remedy"].as_str().is_some_and(|remedy| remedy.len() > 5), "{body}: {answer}");
+        assert!(
+            answer["remedy"]
+                .as_str()
+                .is_some_and(|remedy| remedy.len() > 5),
+            "{body}: {answer}"
+        );
     }
     page.checkout("idle")?;
     assert!(page.seen().is_ready());

@@ -11,11 +11,17 @@ pub(crate) fn expect(
     customer: &str,
     left: u64,
 ) -> Result<()> {
-    let mut booked: Vec<(String, State)> =
-        shop.operator()?.payments()?.into_iter().map(|p| (p.name.clone(), p.state())).collect();
+    let mut booked: Vec<(String, State)> = shop
+        .operator()?
+        .payments()?
+        .into_iter()
+        .map(|p| (p.name.clone(), p.state()))
+        .collect();
     booked.sort();
-    let mut wanted: Vec<(String, State)> =
-        payments.iter().map(|(name, state)| ((*name).to_owned(), *state)).collect();
+    let mut wanted: Vec<(String, State)> = payments
+        .iter()
+        .map(|(name, state)| ((*name).to_owned(), *state))
+        .collect();
     wanted.sort();
     assert_eq!(booked, wanted);
     assert_eq!(shop.balance(customer)?, left);
@@ -40,6 +46,10 @@ pub(crate) struct Standing {
 impl Standing {
     pub(crate) fn of(operator: &Caller) -> Result<Self> {
         let (customers, payments) = (operator.customers()?, operator.payments()?);
-        Ok(Self { customers, payments, audit: operator.audit()? })
+        Ok(Self {
+            customers,
+            payments,
+            audit: operator.audit()?,
+        })
     }
 }

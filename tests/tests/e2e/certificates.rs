@@ -34,14 +34,26 @@ fn certificate_of_another_ca_opens_no_connection() -> Result<()> {
     let folder = counter.shop.folder().join("foreign");
     forge(&other.deployment(), &folder)?;
     let ca = counter.shop.deployment().join("ca.pem");
-    let foreign = Credential { folder: &folder, name: "till", ca: &ca };
+    let foreign = Credential {
+        folder: &folder,
+        name: "till",
+        ca: &ca,
+    };
     let foreign = Caller::new(counter.shop.palmd()?, foreign)?;
-    assert_eq!(refused(foreign.till_setup()), None, "refused by TLS, before any answer");
+    assert_eq!(
+        refused(foreign.till_setup()),
+        None,
+        "refused by TLS, before any answer"
+    );
     assert_eq!(refused(foreign.authorise(counter.request(100)?)), None);
     // The other way round: a till does not talk to a service of another CA.
     let own = counter.shop.till_folder("counter-1");
     let other_ca = other.deployment().join("ca.pem");
-    let deceived = Credential { folder: &own, name: "till", ca: &other_ca };
+    let deceived = Credential {
+        folder: &own,
+        name: "till",
+        ca: &other_ca,
+    };
     let deceived = Caller::new(counter.shop.palmd()?, deceived)?;
     assert_eq!(refused(deceived.till_setup()), None);
     assert_eq!(Standing::of(&counter.operator)?, before);
@@ -55,7 +67,11 @@ fn certificate_that_nobody_enrolled_may_do_nothing() -> Result<()> {
     let folder = counter.shop.folder().join("unenrolled");
     forge(&counter.shop.deployment(), &folder)?;
     let ca = counter.shop.deployment().join("ca.pem");
-    let unenrolled = Credential { folder: &folder, name: "till", ca: &ca };
+    let unenrolled = Credential {
+        folder: &folder,
+        name: "till",
+        ca: &ca,
+    };
     let unenrolled = Caller::new(counter.shop.palmd()?, unenrolled)?;
     let denied = Some(ReasonCode::PermissionDenied);
     assert_eq!(refused(unenrolled.till_setup()), denied);
@@ -63,7 +79,11 @@ fn certificate_that_nobody_enrolled_may_do_nothing() -> Result<()> {
     assert_eq!(refused(unenrolled.customers()), denied);
     // A service's own certificate is no caller's.
     let deployment = counter.shop.deployment();
-    let server = Credential { folder: &deployment, name: "server", ca: &ca };
+    let server = Credential {
+        folder: &deployment,
+        name: "server",
+        ca: &ca,
+    };
     let server = Caller::new(counter.shop.palmd()?, server)?;
     assert!(server.till_setup().is_err());
     assert_eq!(Standing::of(&counter.operator)?, before);
@@ -99,9 +119,15 @@ fn revoked_till_is_refused_from_then_on_and_its_screen_says_so() -> Result<()> {
     let caller = shop.caller("counter-1")?;
     assert!(caller.till_setup().is_ok());
     shop.ctl(&["till", "revoke", "counter-1"])?;
-    assert_eq!(refused(caller.till_setup()), Some(ReasonCode::PermissionDenied));
+    assert_eq!(
+        refused(caller.till_setup()),
+        Some(ReasonCode::PermissionDenied)
+    );
     page.until("word of it", |seen| seen.service.state == "refused")?;
-    let (status, _) = page.post("/commands", &serde_json::json!({"command": "charge", "amount_minor": 100}))?;
+    let (status, _) = page.post(
+        "/commands",
+        &serde_json::json!({"command": "charge", "amount_minor": 100}),
+    )?;
     assert_ne!(status, 200, "a till that is refused takes no payment");
     assert!(till.stop()?.success());
     let tills = shop.ctl(&["till", "list"])?;

@@ -17,7 +17,11 @@ fn bytes_below(folder: &Path) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        all.extend(if path.is_dir() { bytes_below(&path)? } else { fs::read(&path)? });
+        all.extend(if path.is_dir() {
+            bytes_below(&path)?
+        } else {
+            fs::read(&path)?
+        });
     }
     Ok(all)
 }
@@ -33,7 +37,10 @@ fn tables_about(shop: &Shop, customer: &[u8; 16], written: &str) -> Result<Vec<S
     let about = |key: &[u8], value: &[u8]| {
         contains(key, customer) || contains(value, customer) || contains(value, written.as_bytes())
     };
-    let keys = rows.iter().filter(|(key, value)| about(key, value)).map(|(key, _)| key);
+    let keys = rows
+        .iter()
+        .filter(|(key, value)| about(key, value))
+        .map(|(key, _)| key);
     let mut tables: Vec<String> = keys
         .map(|key| key.split(|byte| *byte == b'/').next().unwrap_or_default())
         .map(|table| String::from_utf8_lossy(table).into_owned())
@@ -49,20 +56,33 @@ fn neither_template_nor_name_is_at_rest_in_the_clear() -> Result<()> {
     counter.shop.stop_palmd()?;
     let at_rest = bytes_below(&counter.shop.deployment().join("store"))?;
     assert!(at_rest.len() > 1_000, "the store was found");
-    assert!(!contains(&at_rest, b"Seven"), "the name is at rest in the clear");
+    assert!(
+        !contains(&at_rest, b"Seven"),
+        "the name is at rest in the clear"
+    );
     for sample in [0, 1, 2, 20] {
         let template = palms::template(7, sample)?.to_bytes();
         // The head is the same for everybody; a run of equal bytes could be anything.
         let pieces = template[64..].chunks_exact(PIECE).filter(|piece| {
-            piece.iter().collect::<std::collections::BTreeSet<_>>().len() > PIECE / 2
+            piece
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                > PIECE / 2
         });
         for piece in pieces {
-            assert!(!contains(&at_rest, piece), "sample {sample} is at rest in the clear");
+            assert!(
+                !contains(&at_rest, piece),
+                "sample {sample} is at rest in the clear"
+            );
         }
     }
     let log = fs::read_to_string(counter.shop.folder().join("palmd.log"))?;
     assert!(!log.contains("Seven"), "the log names a person");
-    assert!(!log.contains(&counter.customer.to_string()), "the log has a customer's id");
+    assert!(
+        !log.contains(&counter.customer.to_string()),
+        "the log has a customer's id"
+    );
     Ok(())
 }
 
@@ -75,23 +95,41 @@ fn deleted_customer_is_not_recognised_and_their_keys_and_templates_are_gone() ->
     counter.shop.ctl(&["wallet", "pay-out", &name, &balance])?;
     counter.shop.ctl(&["customer", "delete", &name])?;
     let answer = counter.till.authorise(counter.request(100)?)?;
-    assert!(matches!(answer.outcome, Some(Outcome::NotRecognised(_))), "{answer:?}");
+    assert!(
+        matches!(answer.outcome, Some(Outcome::NotRecognised(_))),
+        "{answer:?}"
+    );
     assert!(counter.shop.ctl(&["customer", "show", &name]).is_err());
     let payments = counter.operator.payments()?;
     let payment = payments.first().context("the payment stays in the books")?;
-    assert_eq!((payment.customer.as_str(), payment.masked_name.as_str()), (name.as_str(), ""));
+    assert_eq!(
+        (payment.customer.as_str(), payment.masked_name.as_str()),
+        (name.as_str(), "")
+    );
 
     counter.shop.stop_palmd()?;
     let written = name.trim_start_matches("customers/").to_owned();
     let tables = tables_about(&counter.shop, &counter.customer.to_bytes(), &written)?;
-    for gone in ["customer", "customer-key", "customer-name", "customer-order", "template"] {
-        assert!(!tables.iter().any(|table| table == gone), "{gone} is left: {tables:?}");
+    for gone in [
+        "customer",
+        "customer-key",
+        "customer-name",
+        "customer-order",
+        "template",
+    ] {
+        assert!(
+            !tables.iter().any(|table| table == gone),
+            "{gone} is left: {tables:?}"
+        );
     }
     counter.shop.start_palmd()?;
     let till = counter.shop.caller("counter-1")?;
     let again = palms::template(7, 40)?;
     let again = palms::payment(&counter.setup, &again, palms::payment_id(), won(100))?;
     let answer = till.authorise(again)?;
-    assert!(matches!(answer.outcome, Some(Outcome::NotRecognised(_))), "{answer:?}");
+    assert!(
+        matches!(answer.outcome, Some(Outcome::NotRecognised(_))),
+        "{answer:?}"
+    );
     Ok(())
 }

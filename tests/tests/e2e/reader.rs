@@ -15,14 +15,22 @@ fn unplug_in_the_capture_then_replug_pays_once() -> Result<()> {
     assert_eq!(page.enrol("Seven", "PALM 7")?.screen, "done");
     shop.top_up("Seven", TOP_UP)?;
     page.charge(PRICE)?;
-    let payment = page.checkout("waiting_for_hand")?.payment.unwrap_or_default();
+    let payment = page
+        .checkout("waiting_for_hand")?
+        .payment
+        .unwrap_or_default();
     page.reader(&["UNPLUG 6", "PALM 7"])?;
     page.checkout("reader_lost")?;
     assert_eq!(page.seen().reader.state, "absent");
     books::expect(&shop, &[], "Seven", TOP_UP)?;
     page.reader(&["PLUG", "PALM 7"])?;
     assert_eq!(page.payment_over()?.screen, "approved");
-    books::expect(&shop, &[(payment.as_str(), State::Approved)], "Seven", TOP_UP - PRICE)
+    books::expect(
+        &shop,
+        &[(payment.as_str(), State::Approved)],
+        "Seven",
+        TOP_UP - PRICE,
+    )
 }
 
 /// Each fault, then the hand; the payment may ask for the hand again, and in the end is made once.

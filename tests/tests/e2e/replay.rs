@@ -37,20 +37,36 @@ impl Counter {
         let (till, operator) = (shop.caller("counter-1")?, shop.operator()?);
         let setup = till.setup()?;
         let customer = register(&till, "Seven")?;
-        let samples = (0..3).map(|n| palms::template(7, n)).collect::<Result<Vec<_>>>()?;
+        let samples = (0..3)
+            .map(|n| palms::template(7, n))
+            .collect::<Result<Vec<_>>>()?;
         let answer = till.enrol(palms::enrolment(&setup, customer, &samples)?)?;
-        let enrolled = matches!(answer.outcome, Some(v1::enrol_response::Outcome::Enrolled(_)));
+        let enrolled = matches!(
+            answer.outcome,
+            Some(v1::enrol_response::Outcome::Enrolled(_))
+        );
         assert!(enrolled, "{answer:?}");
         operator.top_up(v1::TopUpRequest {
             request_id: palms::request_id().to_string(),
             wallet: palm_proto::id::wallet_name(customer),
             amount: Some(won(TOP_UP).into()),
         })?;
-        Ok(Self { shop, till, operator, setup, customer })
+        Ok(Self {
+            shop,
+            till,
+            operator,
+            setup,
+            customer,
+        })
     }
 
     pub(crate) fn request(&self, minor: u64) -> Result<v1::AuthorisePaymentRequest> {
-        palms::payment(&self.setup, &palms::template(7, 20)?, palms::payment_id(), won(minor))
+        palms::payment(
+            &self.setup,
+            &palms::template(7, 20)?,
+            palms::payment_id(),
+            won(minor),
+        )
     }
 }
 
@@ -102,10 +118,24 @@ fn same_id_with_another_amount_is_refused_by_name() -> Result<()> {
     let request = counter.request(4_500)?;
     left(counter.till.authorise(request.clone())?)?;
     let dearer = palms::template(7, 21)?;
-    let dearer = palms::payment(&counter.setup, &dearer, request.payment.parse()?, won(4_501))?;
-    assert_eq!(refused(counter.till.authorise(dearer)), Some(ReasonCode::IdReused));
-    let moved = v1::AuthorisePaymentRequest { amount: Some(won(1).into()), ..request.clone() };
-    assert_eq!(refused(counter.till.authorise(moved)), Some(ReasonCode::IdReused));
+    let dearer = palms::payment(
+        &counter.setup,
+        &dearer,
+        request.payment.parse()?,
+        won(4_501),
+    )?;
+    assert_eq!(
+        refused(counter.till.authorise(dearer)),
+        Some(ReasonCode::IdReused)
+    );
+    let moved = v1::AuthorisePaymentRequest {
+        amount: Some(won(1).into()),
+        ..request.clone()
+    };
+    assert_eq!(
+        refused(counter.till.authorise(moved)),
+        Some(ReasonCode::IdReused)
+    );
     let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }
@@ -113,7 +143,7 @@ fn same_id_with_another_amount_is_refused_by_name() -> Result<()> {
 #[test]
 fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
     let counter = Counter::open()?;
-    let Counter { till, setup, .. } = &counter;
+    let till = &counter.till;
     let request = counter.request(4_500)?;
     left(till.authorise(request.clone())?)?;
     let unsent = counter.request(300)?;
@@ -124,7 +154,13 @@ fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
     };
     let other_id = palms::payment_id().to_string();
     let moved = [
-        ("another id", v1::AuthorisePaymentRequest { payment: other_id.clone(), ..request.clone() }),
+        (
+            "another id",
+            v1::AuthorisePaymentRequest {
+                payment: other_id.clone(),
+                ..request.clone()
+            },
+        ),
         (
             "another id and amount",
             v1::AuthorisePaymentRequest {
@@ -133,15 +169,50 @@ fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
                 sample: request.sample.clone(),
             },
         ),
-        ("another amount", v1::AuthorisePaymentRequest { amount: Some(won(301).into()), ..unsent.clone() }),
-        ("another nonce", change(&|sample| sample.capture_nonce = palms::nonce().to_vec())),
-        ("a bit of the ciphertext", change(&|sample| sample.ciphertext[9] ^= 1)),
-        ("a bit of the key", change(&|sample| sample.encapsulated_key[9] ^= 1)),
-        ("another service's key", change(&|sample| sample.key_id += 1)),
+        (
+            "another amount",
+            v1::AuthorisePaymentRequest {
+                amount: Some(won(301).into()),
+                ..unsent.clone()
+            },
+        ),
+        (
+            "another nonce",
+            change(&|sample| sample.capture_nonce = palms::nonce().to_vec()),
+        ),
+        (
+            "a bit of the ciphertext",
+            change(&|sample| sample.ciphertext[9] ^= 1),
+        ),
+        (
+            "a bit of the key",
+            change(&|sample| sample.encapsulated_key[9] ^= 1),
+        ),
+        (
+            "another service's key",
+            change(&|sample| sample.key_id += 1),
+        ),
     ];
     for (what, request) in moved {
-        assert_eq!(refused(till.authorise(request)), Some(ReasonCode::SealBroken), "{what}");
+        assert_eq!(
+            refused(till.authorise(request)),
+            Some(ReasonCode::SealBroken),
+            "{what}"
+        );
     }
+    let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
+    books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)?;
+    // Unchanged it is what it was: one good payment.
+    assert_eq!(left(till.authorise(unsent)?)?.1, TOP_UP - 4_500 - 300);
+    Ok(())
+}
+
+#[test]
+fn recorded_template_is_worth_nothing_for_another_purpose_or_at_another_till() -> Result<()> {
+    let counter = Counter::open()?;
+    let Counter { till, setup, .. } = &counter;
+    let (sent, unsent) = (counter.request(4_500)?, counter.request(300)?);
+    left(till.authorise(sent.clone())?)?;
     // Sealed for an enrolment, used for a payment.
     let binding = Binding::Enrolment {
         till: setup.till.clone(),
@@ -149,18 +220,26 @@ fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
         request: palms::request_id(),
     };
     let stolen = palms::seal(&setup.key, &palms::template(7, 22)?.to_bytes(), &binding)?;
-    let stolen = v1::AuthorisePaymentRequest { sample: Some(stolen.into()), ..unsent.clone() };
-    assert_eq!(refused(till.authorise(stolen)), Some(ReasonCode::SealBroken));
-    // What was recorded at one till is worth nothing at another.
+    let stolen = v1::AuthorisePaymentRequest {
+        sample: Some(stolen.into()),
+        ..unsent.clone()
+    };
+    assert_eq!(
+        refused(till.authorise(stolen)),
+        Some(ReasonCode::SealBroken)
+    );
     counter.shop.enrol_till("counter-2")?;
     let other = counter.shop.caller("counter-2")?;
-    assert_eq!(refused(other.authorise(unsent.clone())), Some(ReasonCode::SealBroken));
-    assert_eq!(refused(other.authorise(request.clone())), Some(ReasonCode::IdReused));
-    let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
-    books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)?;
-    // Unchanged it is what it was: one good payment.
-    assert_eq!(left(till.authorise(unsent)?)?.1, TOP_UP - 4_500 - 300);
-    Ok(())
+    assert_eq!(
+        refused(other.authorise(unsent)),
+        Some(ReasonCode::SealBroken)
+    );
+    assert_eq!(
+        refused(other.authorise(sent.clone())),
+        Some(ReasonCode::IdReused)
+    );
+    let booked = [(sent.payment.as_str(), v1::payment::State::Approved)];
+    books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }
 
 #[test]
@@ -172,16 +251,25 @@ fn capture_nonce_pays_once_even_when_sealed_anew() -> Result<()> {
     // A till that is not honest seals the same capture for a second payment.
     let nonce = request.sample.clone().context("a sample")?.capture_nonce;
     let (payment, amount) = (palms::payment_id(), won(4_500));
-    let binding = Binding::Payment { till: setup.till.clone(), payment, amount };
+    let binding = Binding::Payment {
+        till: setup.till.clone(),
+        payment,
+        amount,
+    };
     let nonce = nonce.try_into().ok().context("16 bytes")?;
     let plain = palms::template(7, 20)?.to_bytes();
-    let sealed = setup.key.seal(&plain, &binding, nonce, &mut |out| out.fill(7))?;
+    let sealed = setup
+        .key
+        .seal(&plain, &binding, nonce, &mut |out| out.fill(7))?;
     let again = v1::AuthorisePaymentRequest {
         payment: payment.to_string(),
         amount: Some(amount.into()),
         sample: Some(sealed.into()),
     };
-    assert_eq!(refused(till.authorise(again)), Some(ReasonCode::CaptureReplayed));
+    assert_eq!(
+        refused(till.authorise(again)),
+        Some(ReasonCode::CaptureReplayed)
+    );
     let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }
