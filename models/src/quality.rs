@@ -152,7 +152,7 @@ fn sharpness(region: &Region) -> f32 {
 fn contrast(values: &[f32], (dx, dy): (isize, isize), step: usize) -> f32 {
     let inner = step..REGION_PIXELS - step;
     let at = |x: usize, y: usize| values[y * REGION_PIXELS + x];
-    let moved = |from: usize, by: isize| from.saturating_add_signed(by * step as isize);
+    let moved = |from: usize, by: isize| from.saturating_add_signed(by * step.cast_signed());
     let mut sum = 0.0;
     for y in inner.clone() {
         for x in inner.clone() {
