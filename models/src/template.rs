@@ -25,6 +25,9 @@ pub const CODE_SIDE: usize = 32;
 /// Number of orientations, 30 degrees apart.
 pub const ORIENTATIONS: u8 = 6;
 
+/// The bits of each orientation: as many differ as there are steps between two.
+const JOHNSON: [u8; ORIENTATIONS as usize] = [0b000, 0b001, 0b011, 0b111, 0b110, 0b100];
+
 const FORMAT_V1: u8 = 1;
 const SEARCH_AT: usize = 4;
 const ORIENTATION_AT: usize = 132;
@@ -110,7 +113,6 @@ impl OrientationCode {
     }
 
     fn put(&mut self, row: usize, column: usize, orientation: u8) {
-        const JOHNSON: [u8; ORIENTATIONS as usize] = [0b000, 0b001, 0b011, 0b111, 0b110, 0b100];
         assert!(
             orientation < ORIENTATIONS,
             "orientation {orientation} is not one of six"
@@ -120,6 +122,19 @@ impl OrientationCode {
         for (p, plane) in self.planes.iter_mut().enumerate() {
             plane[row] |= u32::from((bits >> p) & 1) << column;
         }
+    }
+
+    /// The orientation of a cell, if it is valid.
+    pub(crate) fn cell(&self, row: usize, column: usize) -> Option<u8> {
+        let bit = |rows: &[u32; CODE_SIDE]| rows[row] >> column & 1;
+        let [low, middle, high] = self.planes.each_ref().map(bit);
+        let bits = low | middle << 1 | high << 2;
+        let orientation = (0..ORIENTATIONS)
+            .zip(JOHNSON)
+            .find(|(_, code)| u32::from(*code) == bits);
+        orientation
+            .map(|(orientation, _)| orientation)
+            .filter(|_| bit(&self.valid) == 1)
     }
 
     /// Number of valid cells, 0 to 1024.
