@@ -27,6 +27,9 @@ pub struct Shot {
 pub struct Burst {
     /// One shot or more.
     pub shots: Vec<Shot>,
+    /// How far each pixel is from grey, where the camera sees colours: the largest less the smallest of red, green and
+    /// blue. Skin is coloured, a shadow on white ground is not.
+    pub chroma: Option<GreyImage>,
 }
 
 impl Burst {
@@ -35,6 +38,7 @@ impl Burst {
     pub fn single(light: Light, image: GreyImage) -> Self {
         Self {
             shots: vec![Shot { light, image }],
+            chroma: None,
         }
     }
 

@@ -7,7 +7,9 @@
 )]
 
 use crate::burst::{Burst, Light};
+use crate::extract::Rejection;
 use crate::image::GreyImage;
+use crate::segment::{Silhouette, segment};
 use crate::template::Hand;
 
 /// How the hand lies in a 720 x 1024 frame.
@@ -78,6 +80,11 @@ impl Drawing {
     pub(crate) fn burst(self) -> Burst {
         Burst::single(Light::Nir, self.image())
     }
+}
+
+/// The silhouette of an image that has brightness only.
+pub(crate) fn segmented(image: &GreyImage) -> Result<Silhouette, Rejection> {
+    segment(image, image)
 }
 
 type Point = (f32, f32);

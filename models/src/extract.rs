@@ -11,7 +11,7 @@ use crate::image::GreyImage;
 use crate::params::{REGION_INPUT_MIN, SATURATED_LEVEL};
 use crate::quality::{self, Measures, Quality};
 use crate::region::{self, Region, Square};
-use crate::segment;
+use crate::segment::{self, Silhouette};
 use crate::template::{Hand, Template};
 use crate::{code, hand_shape::Shape};
 
@@ -111,14 +111,29 @@ pub fn extract(burst: &Burst) -> Result<Extraction, Rejection> {
 pub fn extract_traced(burst: &Burst, trace: Trace<'_>) -> Result<Extraction, Rejection> {
     let lit = lit_hand(burst).ok_or(Rejection::NoHand)?;
     trace("lit", &lit);
-    let silhouette = segment::segment(&lit)?;
-    trace("silhouette", &silhouette.mask);
-    let shape = hand_shape::shape(&silhouette, trace)?;
+    let chroma = burst.chroma.as_ref();
+    let (silhouette, shape) = match chroma.filter(|chroma| same_size(chroma, &lit)) {
+        Some(chroma) => place(&lit, chroma, trace)
+            .or_else(|by_colour| place(&lit, &lit, trace).map_err(|_| by_colour))?,
+        None => place(&lit, &lit, trace)?,
+    };
     let square = Square::below(&shape).scaled(silhouette.scale);
     let region = region::cut(&lit, square, |point| silhouette.holds(point));
     trace("region", &region.grey);
     let outline = outline(&shape, square, silhouette.scale);
     finish(&region, outline)
+}
+
+/// Finds the hand in `lit` by what sets it off in `contrast`.
+fn place(
+    lit: &GreyImage,
+    contrast: &GreyImage,
+    trace: Trace<'_>,
+) -> Result<(Silhouette, Shape), Rejection> {
+    let silhouette = segment::segment(lit, contrast)?;
+    trace("silhouette", &silhouette.mask);
+    let shape = hand_shape::shape(&silhouette, trace)?;
+    Ok((silhouette, shape))
 }
 
 /// Makes a template of an image that is a palm region already, fingers up, as public data sets have them; of any

@@ -104,7 +104,9 @@ pub const REGION_SOURCE_MIN: f32 = 90.0;
 pub const REGION_INPUT_MIN: usize = 64;
 /// A region pixel darker than this share of the median is no skin (published with the Tongji regions' faults).
 pub const DARK_LEVEL: f32 = 0.35;
-/// Largest share of such pixels.
+/// Half the width, in region pixels, from which a dark patch is no vein (anatomy: 5 mm, where a region is 55 mm wide).
+pub const DARK_REACH: f32 = 6.0;
+/// Largest share of pixels in such patches.
 pub const DARK_SHARE_MAX: f32 = 0.02;
 /// Largest share of the region that lies outside the hand.
 pub const OUTSIDE_SHARE_MAX: f32 = 0.05;

@@ -10,13 +10,14 @@
 
 use crate::extract::Rejection;
 use crate::params::{
-    DARK_LEVEL, DARK_MEDIAN_MIN, DARK_SHARE_MAX, OUTSIDE_SHARE_MAX, REGION_PIXELS,
+    DARK_LEVEL, DARK_MEDIAN_MIN, DARK_REACH, DARK_SHARE_MAX, OUTSIDE_SHARE_MAX, REGION_PIXELS,
     REGION_SOURCE_MIN, SATURATED_LEVEL, SATURATED_SHARE_MAX, SHARPNESS_FULL, SHARPNESS_MIN,
     SHARPNESS_SIGMA, SHARPNESS_STEPS, VALID_SHARE_MIN,
 };
 use crate::region::Region;
+use crate::segment;
 use crate::template::{CODE_SIDE, OrientationCode};
-use crate::vision;
+use crate::vision::{self, Brush};
 use zeroize::Zeroize;
 
 /// How good a sample is; each component and the score from 0 (worst) to 100.
@@ -56,16 +57,25 @@ impl Measures {
         let mut sorted = pixels.to_vec();
         let median = f32::from(*sorted.select_nth_unstable(pixels.len() / 2).1);
         sorted.zeroize();
-        let dark = |pixel: &&u8| f32::from(**pixel) < DARK_LEVEL * median;
         let saturated = |pixel: &&u8| **pixel >= SATURATED_LEVEL;
         Self {
             median,
-            dark: share(pixels.iter().filter(dark).count()),
+            dark: share(dark_pixels(region, DARK_LEVEL * median)),
             outside: share(region.hand.iter().filter(|hand| !**hand).count()),
             saturated: share(pixels.iter().filter(saturated).count()),
             sharpness: sharpness(region),
         }
     }
+}
+
+/// How many pixels are darker than `level` and lie in a dark patch that is too wide for a crease or a vein.
+fn dark_pixels(region: &Region, level: f32) -> usize {
+    let dark = segment::map(
+        &region.grey,
+        |value| if f32::from(value) < level { 255 } else { 0 },
+    );
+    let patches = vision::open(&dark, Brush::Disc(DARK_REACH));
+    patches.pixels().iter().filter(|pixel| **pixel > 0).count()
 }
 
 /// Judges a region before its lines are followed.

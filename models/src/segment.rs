@@ -39,13 +39,13 @@ impl Silhouette {
     }
 }
 
-/// Finds the hand.
+/// Finds the hand of `image` in `contrast`: the image itself, or another of the same size in which hand and ground differ.
 ///
 /// # Errors
 /// [`Rejection::NoHand`] when nothing stands out from the ground.
-pub(crate) fn segment(image: &GreyImage) -> Result<Silhouette, Rejection> {
+pub(crate) fn segment(image: &GreyImage, contrast: &GreyImage) -> Result<Silhouette, Rejection> {
     let (grey, scale) = shrink(image);
-    let mut bright = grey.clone();
+    let (mut bright, _) = shrink(contrast);
     if edge_is_bright(&bright_class(&bright)) {
         bright = map(&bright, |value| 255 - value);
     }

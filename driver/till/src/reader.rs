@@ -496,7 +496,10 @@ fn burst_of(frames: Vec<Frame>) -> Option<Burst> {
         })
     };
     let shots = frames.iter().map(shot).collect::<Option<_>>()?;
-    Some(Burst { shots })
+    Some(Burst {
+        shots,
+        chroma: None,
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::load::{self, ImageSet, LoadError, SideRule};
+use super::load::{self, ImageSet, LoadError, Picture, SideRule};
 use super::protocol::Sample;
 use super::report::Failure;
 use crate::burst::{Burst, Light};
@@ -74,7 +74,7 @@ pub fn from_images(set: &ImageSet, content: Content) -> Result<Acquired, LoadErr
     let attempts: Result<Vec<Attempt>, LoadError> = images
         .par_iter()
         .map(|(hand, folder, image)| {
-            let capture = Capture::new(load::grey(&image.path)?, content, &folder.name);
+            let capture = Capture::new(load::picture(&image.path)?, content, &folder.name);
             let name = image.path.display().to_string();
             Ok(attempt(&capture, name, *hand, image.session))
         })
@@ -124,10 +124,13 @@ enum Capture {
 }
 
 impl Capture {
-    fn new(image: GreyImage, content: Content, folder: &str) -> Self {
+    fn new(picture: Picture, content: Content, folder: &str) -> Self {
         match content {
-            Content::Region(rule) => Self::Region(image, load::side(rule, folder)),
-            Content::WholeHand(light) => Self::WholeHand(Burst::single(light, image)),
+            Content::Region(rule) => Self::Region(picture.grey, load::side(rule, folder)),
+            Content::WholeHand(light) => Self::WholeHand(Burst {
+                chroma: picture.chroma,
+                ..Burst::single(light, picture.grey)
+            }),
         }
     }
 

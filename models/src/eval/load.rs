@@ -216,11 +216,20 @@ pub fn side(rule: SideRule, name: &str) -> Hand {
     }
 }
 
-/// Reads an image and turns it to grey (ITU-R BT.709 luma).
+/// An image of a set.
+#[derive(Debug)]
+pub struct Picture {
+    /// Its brightness (ITU-R BT.709 luma).
+    pub grey: GreyImage,
+    /// Where the file has colours: the largest less the smallest of red, green and blue.
+    pub chroma: Option<GreyImage>,
+}
+
+/// Reads an image.
 ///
 /// # Errors
 /// [`LoadError`] when the file cannot be opened or is no image, or a side is above [`SIDE_MAX`].
-pub fn grey(path: &Path) -> Result<GreyImage, LoadError> {
+pub fn picture(path: &Path) -> Result<Picture, LoadError> {
     let decode = |source| LoadError::Decode {
         path: path.to_owned(),
         source,
@@ -233,13 +242,26 @@ pub fn grey(path: &Path) -> Result<GreyImage, LoadError> {
     limits.max_image_width = u32::try_from(SIDE_MAX).ok();
     limits.max_image_height = limits.max_image_width;
     reader.limits(limits);
-    let grey = reader.decode().map_err(decode)?.into_luma8();
+    let decoded = reader.decode().map_err(decode)?;
     let size = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
-    let (width, height) = (size(grey.width()), size(grey.height()));
-    GreyImage::new(width, height, grey.into_raw()).map_err(|source| LoadError::Size {
-        path: path.to_owned(),
-        source,
-    })
+    let (width, height) = (size(decoded.width()), size(decoded.height()));
+    let plane = |pixels: Vec<u8>| {
+        GreyImage::new(width, height, pixels).map_err(|source| LoadError::Size {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let chroma = match decoded.color().has_color() {
+        true => Some(plane(decoded.to_rgb8().pixels().map(chroma).collect())?),
+        false => None,
+    };
+    let grey = plane(decoded.into_luma8().into_raw())?;
+    Ok(Picture { grey, chroma })
+}
+
+fn chroma(image::Rgb([red, green, blue]): &image::Rgb<u8>) -> u8 {
+    let (least, most) = (red.min(green).min(blue), red.max(green).max(blue));
+    most - least
 }
 
 /// Writes an image for a test.

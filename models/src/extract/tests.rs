@@ -129,7 +129,7 @@ fn faults_of_a_capture_are_told_apart() {
     );
     assert_eq!(
         why(Drawing {
-            scale: 0.33,
+            scale: 0.42,
             ..plain
         }),
         Some(Rejection::TooFar)
@@ -148,7 +148,10 @@ fn faults_of_a_capture_are_told_apart() {
         }),
         Some(Rejection::OffCentre)
     );
-    let empty = Burst { shots: Vec::new() };
+    let empty = Burst {
+        shots: Vec::new(),
+        chroma: None,
+    };
     assert_eq!(extract(&empty).err(), Some(Rejection::NoHand));
 }
 

@@ -1,9 +1,8 @@
 use super::*;
-use crate::drawn::Drawing;
-use crate::segment::segment;
+use crate::drawn::{Drawing, segmented};
 
 fn shape_of(drawing: Drawing) -> Shape {
-    shape(&segment(&drawing.image()).unwrap(), &mut |_, _| {}).unwrap()
+    shape(&segmented(&drawing.image()).unwrap(), &mut |_, _| {}).unwrap()
 }
 
 #[test]
@@ -51,7 +50,7 @@ fn a_peg_between_two_fingers_does_not_move_the_valley() {
             *pixel = 120;
         }
     }
-    let pegged = shape(&segment(&image).unwrap(), &mut |_, _| {}).unwrap();
+    let pegged = shape(&segmented(&image).unwrap(), &mut |_, _| {}).unwrap();
     let moved = length(minus(pegged.valleys.ring_little, valley));
     assert!(moved < 0.25 * pegged.palm.radius, "{moved}");
 }

@@ -175,6 +175,7 @@ pub(crate) fn burst(
                 image: image(frame),
             })
             .collect(),
+        chroma: None,
     }
 }
 

@@ -79,22 +79,25 @@ fn an_unreadable_image_is_named() {
     let path = folder.path().join("001/s1_01.png");
     for bytes in [&b""[..], b"no image", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"] {
         fs::write(&path, bytes).unwrap();
-        let error = grey(&path).unwrap_err();
+        let error = picture(&path).unwrap_err();
         assert!(matches!(error, LoadError::Decode { .. }), "{error:?}");
         assert!(error.to_string().contains("s1_01.png"));
     }
 }
 
 #[test]
-fn colour_is_turned_to_grey() {
+fn colour_becomes_grey_and_chroma() {
     let folder = folder(&[]);
     let path = folder.path().join("red.png");
     image::RgbImage::from_pixel(3, 2, image::Rgb([255, 0, 0]))
         .save(&path)
         .unwrap();
-    let grey = grey(&path).unwrap();
+    let Picture { grey, chroma } = picture(&path).unwrap();
     assert_eq!((grey.width(), grey.height()), (3, 2));
     assert!(grey.pixels().iter().all(|pixel| (50..60).contains(pixel)));
+    assert!(chroma.unwrap().pixels().iter().all(|pixel| *pixel == 255));
+    image::GrayImage::new(3, 2).save(&path).unwrap();
+    assert!(picture(&path).unwrap().chroma.is_none());
 }
 
 #[test]
