@@ -1,7 +1,7 @@
 //! The competitive orientation code: which of six line directions wins in each of 32 x 32 cells.
 //!
-//! Kong and Zhang, "Competitive Coding Scheme for Palmprint Verification" (ICPR 2004), with their filter. Creases are dark,
-//! so the most negative response wins. Start reading at [`orientations`].
+//! Kong and Zhang, "Competitive Coding Scheme for Palmprint Verification" (ICPR 2004), with their filter. Creases are
+//! dark, so the most negative response wins. Start reading at [`orientations`].
 
 use std::f32::consts::{LN_2, PI};
 use std::sync::LazyLock;

@@ -4,8 +4,8 @@
 //! hand held freely is never placed to the degree. It decides nothing: which similarity is enough, and by how much the
 //! next palm must be behind, is for who asks.
 //!
-//! A search makes one [`Probe`]: [`Probe::coarse`] for a first pass over a large gallery, [`Probe::compare`] for what that
-//! leaves.
+//! A search makes one [`Probe`]: [`Probe::coarse`] for a first pass over a large gallery, [`Probe::compare`] for what
+//! that leaves.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -100,8 +100,8 @@ impl Probe {
         }
     }
 
-    /// The similarity at the best of 5 turns, up to 6 degrees either way, and 81 shifts, up to 4 cells in each direction.
-    /// Which of two codes is turned hardly matters, but is not without effect.
+    /// The similarity at the best of 5 turns, up to 6 degrees either way, and 81 shifts, up to 4 cells in each
+    /// direction. Which of two codes is turned hardly matters, but is not without effect.
     #[must_use]
     pub fn compare(&self, reference: &OrientationCode) -> Similarity {
         let mut best = Similarity::ZERO;
@@ -113,8 +113,8 @@ impl Probe {
         best
     }
 
-    /// [`Probe::compare`] for a tenth of its cost: half of the rows choose the best of 3 turns and 25 shifts, 2 cells apart,
-    /// and only the shifts about that one count. Never above it, and rarely far below for the same palm.
+    /// [`Probe::compare`] for a tenth of its cost: half of the rows choose the best of 3 turns and 25 shifts, 2 cells
+    /// apart, and only the shifts about that one count. Never above it, and rarely far below for the same palm.
     #[must_use]
     pub fn coarse(&self, reference: &OrientationCode) -> Similarity {
         let every_other = || (0..SHIFTS).step_by(COARSE_STEP);
@@ -142,8 +142,8 @@ impl Probe {
     }
 }
 
-/// The code of a palm turned by a few degrees: each cell from where it was, to the nearest cell. Directions stay, as a turn
-/// is well below the 30 degrees from one to the next.
+/// The code of a palm turned by a few degrees: each cell from where it was, to the nearest cell. Directions stay, as
+/// a turn is well below the 30 degrees from one to the next.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a cell's place is within 2 * CODE_SIDE of 0"

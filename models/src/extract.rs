@@ -1,7 +1,7 @@
 //! From a capture to a template, in one page of named stages.
 //!
-//! Each stage is a pure function from one intermediate to the next; none remembers anything. What it does not do: decide
-//! whether a palm is alive, or whose it is. Start reading at [`extract`].
+//! Each stage is a pure function from one intermediate to the next; none remembers anything. What it does not do:
+//! decide whether a palm is alive, or whose it is. Start reading at [`extract`].
 
 use std::fmt;
 

@@ -27,8 +27,8 @@ pub struct Outline {
     pub radius: f32,
     /// Bottoms of the index-middle and the ring-little valley.
     pub valleys: [(f32, f32); 2],
-    /// Corners of the palm region: under the index finger, under the little finger, then towards the wrist on the little
-    /// finger's side and on the thumb's.
+    /// Corners of the palm region: under the index finger, under the little finger, then towards the wrist on the
+    /// little finger's side and on the thumb's.
     pub region: [(f32, f32); 4],
     /// Which hand, given that the palm faces the camera.
     pub hand: Hand,
@@ -49,7 +49,8 @@ pub(crate) struct Valleys {
 }
 
 impl Valleys {
-    /// Right when the index finger comes before the little finger counter-clockwise, as on a right palm seen from the front.
+    /// Right when the index finger comes before the little finger counter-clockwise, as on a right palm seen from the
+    /// front.
     fn hand(&self, centre: Point) -> Hand {
         let turn = cross(
             minus(self.index_middle, centre),

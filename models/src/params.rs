@@ -50,7 +50,8 @@ pub const SPACING_RATIO_MAX: f32 = 1.8;
 pub const SPACING_MAX: f32 = 2.2;
 /// One minus the straight distance of the outer valleys over that by way of the middle one (anatomy: 0.04).
 pub const ROW_BEND_MAX: f32 = 0.09;
-/// The thumb's tip is at least this far beside the row of valleys, from the middle one, in spans of the row (anatomy: 1.2 to 3).
+/// The thumb's tip is at least this far beside the row of valleys, from the middle one, in spans of the row (anatomy:
+/// 1.2 to 3).
 pub const THUMB_ASIDE_MIN: f32 = 0.8;
 /// And at most this far below it, in the same unit; an arm's corners are farther (anatomy: 0 to -1.5).
 pub const THUMB_ABOVE_MIN: f32 = -1.8;
@@ -90,8 +91,8 @@ pub const RESPONSE_MIN: f32 = 0.08;
 
 /// Cells of shift tried in each direction (synthetic: an eighth of a region is what placing it by two valleys errs).
 pub const SHIFT_MAX: i32 = 4;
-/// Turns of a probe that are tried, in rising order. Three degrees move a region's edge by less than a cell, so that none
-/// between two turns is missed; directions err by a sixth of a step at the most (from the code's own geometry).
+/// Turns of a probe that are tried, in rising order. Three degrees move a region's edge by less than a cell, so that
+/// none between two turns is missed; directions err by a sixth of a step at the most (from the code's own geometry).
 pub const TURNS_DEGREES: [f32; 5] = [-6.0, -3.0, 0.0, 3.0, 6.0];
 /// Valid cells that two codes must share at a shift for it to count, of 1 024.
 pub const OVERLAP_MIN: u32 = 400;

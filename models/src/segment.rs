@@ -39,7 +39,8 @@ impl Silhouette {
     }
 }
 
-/// Finds the hand of `image` in `contrast`: the image itself, or another of the same size in which hand and ground differ.
+/// Finds the hand of `image` in `contrast`: the image itself, or another of the same size in which hand and ground
+/// differ.
 ///
 /// # Errors
 /// [`Rejection::NoHand`] when nothing stands out from the ground.

@@ -1,8 +1,9 @@
 //! Seeded synthetic palms: hands that belong to nobody, as the reader would see them.
 //!
 //! A hand is a shape of tapered capsules on a palm polygon, and four layers of skin drawn once: creases, fine lines
-//! and ridges, veins, tone. A capture projects it through a pinhole under four LEDs, warps it a little (a hand is soft),
-//! and adds a dim room and a sensor. Everything follows from numbers: no clock, no entropy, no network, no photograph.
+//! and ridges, veins, tone. A capture projects it through a pinhole under four LEDs, warps it a little (a hand is
+//! soft), and adds a dim room and a sensor. Everything follows from numbers: no clock, no entropy, no network, no
+//! photograph.
 //!
 //! What it is not: a likeness of skin. It serves tests, the emulated reader, and the freezing of thresholds; figures
 //! measured on it describe the generator as much as the matcher, and are reported as synthetic.

@@ -10,9 +10,10 @@
 //! | 132 | 384 | orientation code: three bit planes of 32 rows, each row one little-endian `u32` (bit x = column x) |
 //!
 //! An orientation is one of six, written in the three planes as the Johnson code of Kong and Zhang, "Competitive Coding
-//! Scheme for Palmprint Verification" (ICPR 2004): 0 = 000, 1 = 001, 2 = 011, 3 = 111, 4 = 110, 5 = 100 (plane 2 first),
-//! so that the Hamming distance of two cells is their distance in steps of 30 degrees. Of the two unused patterns 010
-//! marks a cell as not valid (outside the hand, or no line to follow); 101 is refused. The validity mask thus costs no byte.
+//! Scheme for Palmprint Verification" (ICPR 2004): 0 = 000, 1 = 001, 2 = 011, 3 = 111, 4 = 110, 5 = 100 (plane 2
+//! first), so that the Hamming distance of two cells is their distance in steps of 30 degrees. Of the two unused
+//! patterns 010 marks a cell as not valid (outside the hand, or no line to follow); 101 is refused. The validity mask
+//! thus costs no byte.
 
 use std::fmt;
 

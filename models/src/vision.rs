@@ -126,7 +126,8 @@ fn kernel(brush: Brush) -> (usize, usize, Vec<u8>) {
     ((2 * columns + 1) as usize, (2 * rows + 1) as usize, bytes)
 }
 
-/// The distance in pixels from each pixel of the mask to the nearest one outside it; what is beyond the image is outside.
+/// The distance in pixels from each pixel of the mask to the nearest one outside it; what is beyond the image is
+/// outside.
 pub(crate) fn distances(mask: &GreyImage) -> Vec<f32> {
     let (width, height) = (mask.width(), mask.height());
     let mut padded = vec![0; (width + 2) * (height + 2)];

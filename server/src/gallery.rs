@@ -126,7 +126,7 @@ impl Gallery {
     pub fn are_of_one_palm(&self, a: &Template, b: &Template) -> bool {
         a.hand() == b.hand()
             && a.model() == b.model()
-            && compare(a.orientation(), b.orientation()) >= self.policy.least()
+            && compare(a.orientation(), b.orientation()) >= self.policy.agreement()
     }
 
     /// How a probe fits the samples of its hand that this customer has: `None` when there are none.
@@ -138,7 +138,7 @@ impl Gallery {
             .into_iter()
             .flat_map(|shelf| shelf.samples_of(customer));
         let best = own.map(|code| compare(probe.orientation(), code)).max()?;
-        Some(best >= self.policy.least())
+        Some(best >= self.policy.agreement())
     }
 
     /// Number of samples of the probe's hand that this customer has.

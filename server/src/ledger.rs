@@ -1,5 +1,5 @@
-//! The books: double entry, immutable transfers, balances derived from them. A pure state machine: it does no I/O, reads
-//! no clock and knows no palms. [`crate::writer`] owns the one instance and puts its records on disk.
+//! The books: double entry, immutable transfers, balances derived from them. A pure state machine: it does no I/O,
+//! reads no clock and knows no palms. [`crate::writer`] owns the one instance and puts its records on disk.
 //!
 //! Each account has four counters, in the manner of TigerBeetle's data model: what is pending and what is posted, on
 //! either side. A hold moves money to pending; it is posted (wholly or partly) or voided, once.

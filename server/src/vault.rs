@@ -2,7 +2,8 @@
 //!
 //! A sealed value is bound to its place: (table, key, format version) is associated data, so that a value moved to
 //! another row does not open. Destroying a person's wrapped key is erasure of everything sealed under it, as far
-//! as nobody keeps a copy of that wrapped key: a log-structured store may hold the old bytes until it rewrites its files.
+//! as nobody keeps a copy of that wrapped key: a log-structured store may hold the old bytes until it rewrites its
+//! files.
 //!
 //! Nonces are 96 random bits. A person's key seals a few dozen values in its life, the keyholder's key one for each
 //! person: at 2^32 values the chance of a repeated nonce would be 2^-33 (SP 800-38D, 8.3), far beyond any gallery here.
@@ -55,7 +56,8 @@ pub enum VaultError {
     Format,
     /// Changed, moved to another row, or sealed under another key.
     #[error(
-        "a sealed value does not open: check that the master key file is the one this store was made with, or restore a backup"
+        "a sealed value does not open: check that the master key file is the one this store was made with, or \
+         restore a backup"
     )]
     Open,
 }

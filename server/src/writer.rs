@@ -1,5 +1,5 @@
-//! The only one that changes anything: a single thread that runs commands one after the other, puts what several of them
-//! write on disk in one commit, and answers only then.
+//! The only one that changes anything: a single thread that runs commands one after the other, puts what several of
+//! them write on disk in one commit, and answers only then.
 //!
 //! A command sees the books and every earlier command's writes. When it ends in an error, it leaves neither writes nor
 //! changed books. When a commit fails, nobody knows what is on disk: every waiting caller is told so, nothing more is

@@ -73,7 +73,8 @@ function name() {
         })),
         problemLine(),
         h("div", { class: "actions" },
-          h("button", { type: "submit", class: "button primary" }, text("kiosk.next")), button("kiosk.cancel", cancel)))),
+          h("button", { type: "submit", class: "button primary" }, text("kiosk.next")),
+          button("kiosk.cancel", cancel)))),
   ]);
   announce("");
 }
@@ -99,7 +100,9 @@ function capturing({ enrolment }) {
   dots.replaceChildren(...Array.from({ length: needed }, (_, n) =>
     h("span", { class: n < taken ? "dot full" : "dot" }, n < taken ? icon("check") : "")));
   document.querySelector("[data-count]").textContent = count;
-  const line = reading ? h("p", { class: "hint busy" }, icon("still"), h("span", {}, text("kiosk.reading"))) : hint(enrolment.hint);
+  const line = reading
+    ? h("p", { class: "hint busy" }, icon("still"), h("span", {}, text("kiosk.reading")))
+    : hint(enrolment.hint);
   document.querySelector("[data-hint]").replaceChildren(line);
   announce(`${enrolment.hint ? text(`hint.${enrolment.hint}`) : headline}. ${count}`);
 }
@@ -115,7 +118,8 @@ function offer() {
       h("p", { class: "line" }, text("kiosk.offer.do")),
       problemLine(),
       h("div", { class: "actions" },
-        focused(button("kiosk.finish", finish, "primary")), button("kiosk.other", other), button("kiosk.cancel", cancel, "ghost"))),
+        focused(button("kiosk.finish", finish, "primary")), button("kiosk.other", other),
+        button("kiosk.cancel", cancel, "ghost"))),
   ]);
   announce(text("kiosk.offer"));
 }

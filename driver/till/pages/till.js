@@ -191,7 +191,8 @@ function emulator(present) {
   place.replaceChildren(
     h("h2", {}, text("emulator.title")),
     h("p", {}, text("emulator.about")),
-    h("div", { class: "row" }, ...[1, 2, 3, 4, 5].map((n) => small(String(n), palm(n), text("emulator.person", { n })))),
+    h("div", { class: "row" },
+      ...[1, 2, 3, 4, 5].map((n) => small(String(n), palm(n), text("emulator.person", { n })))),
     h("label", { for: "left" }, left, " ", text("emulator.left")),
     h("div", { class: "row" },
       small(text("emulator.stranger"), palm(900 + Math.floor(Math.random() * 90))),

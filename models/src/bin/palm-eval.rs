@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
 use palm_models::burst::Light;
-use palm_models::compare::compare;
+use palm_models::compare::Probe;
 use palm_models::eval::acquire::{Acquired, Content, Synthetic, from_images, from_synthetic};
 use palm_models::eval::load::{ImageSet, SideRule};
 use palm_models::eval::plot::{Curve, svg};
@@ -179,8 +179,9 @@ impl Arguments {
     }
 }
 
-fn similarity(probe: &Template, reference: &Template) -> f32 {
-    compare(probe.orientation(), reference.orientation()).value()
+fn similarity(probe: &Template) -> impl Fn(&Template) -> f32 + use<> {
+    let probe = Probe::new(probe.orientation());
+    move |reference| probe.compare(reference.orientation()).value()
 }
 
 fn curves_of(report: &SetReport) -> Vec<Curve> {

@@ -4,9 +4,10 @@
 //! pairs**: every two samples once, whatever their session. A comparison is mated when both are of one hand; hands of
 //! different sides are compared too, since a left is mirrored to a right before its code is made.
 //!
-//! Rank 1, cross-session: a probe counts as found when the best of all references of its own hand scores strictly higher
-//! than every reference of every other; "one reference" keeps only the first reference of each hand. Rank 1, all
-//! pairs: when the most similar other sample is of its own hand (leave one out). Probes without a mate are left out.
+//! Rank 1, cross-session: a probe counts as found when the best of all references of its own hand scores strictly
+//! higher than every reference of every other; "one reference" keeps only the first reference of each hand. Rank 1,
+//! all pairs: when the most similar other sample is of its own hand (leave one out). Probes without a mate are left
+//! out.
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
@@ -56,18 +57,19 @@ pub struct Outcome {
     pub rank1_one_reference: Option<Rate>,
 }
 
-/// Compares every two samples.
-pub fn all_pairs<C: Sync>(
+/// Compares every two samples; `prepare` makes of a probe what answers how similar a reference is.
+pub fn all_pairs<C: Sync, F: Fn(&C) -> f32>(
     samples: &[Sample<C>],
-    compare: impl Fn(&C, &C) -> f32 + Sync,
+    prepare: impl Fn(&C) -> F + Sync,
 ) -> Outcome {
     let everything: Vec<(usize, &Sample<C>)> = samples.iter().enumerate().collect();
     let rows = everything
         .par_iter()
         .map(|(at, probe)| {
             let mut row = Row::default();
+            let similarity = prepare(&probe.code);
             for (index, reference) in everything.iter().filter(|(index, _)| index != at) {
-                let score = compare(&probe.code, &reference.code);
+                let score = similarity(&reference.code);
                 row.rank(probe.hand == reference.hand, score);
                 if index < at {
                     row.keep(probe.hand == reference.hand, score);
@@ -85,10 +87,10 @@ pub fn all_pairs<C: Sync>(
     }
 }
 
-/// Compares later sessions with the first; nothing where there is one session only.
-pub fn cross_session<C: Sync>(
+/// Compares later sessions with the first; nothing where there is one session only. `prepare` as for [`all_pairs`].
+pub fn cross_session<C: Sync, F: Fn(&C) -> f32>(
     samples: &[Sample<C>],
-    compare: impl Fn(&C, &C) -> f32 + Sync,
+    prepare: impl Fn(&C) -> F + Sync,
 ) -> Option<Outcome> {
     let first = samples.iter().map(|sample| sample.session).min()?;
     let (references, probes): (Vec<&Sample<C>>, Vec<&Sample<C>>) =
@@ -98,8 +100,9 @@ pub fn cross_session<C: Sync>(
     }
     let score_row = |references: &[&Sample<C>], probe: &Sample<C>| {
         let mut row = Row::default();
+        let similarity = prepare(&probe.code);
         for reference in references {
-            let score = compare(&probe.code, &reference.code);
+            let score = similarity(&reference.code);
             row.rank(probe.hand == reference.hand, score);
             row.keep(probe.hand == reference.hand, score);
         }

@@ -136,7 +136,7 @@ fn faults_of_a_capture_are_told_apart() {
     );
     assert_eq!(
         why(Drawing {
-            scale: 3.2,
+            scale: 4.5,
             ..plain
         }),
         Some(Rejection::TooClose)

@@ -58,7 +58,8 @@ pub(crate) struct SampleRanges {
     /// posture and faults of the cut as well as for soft skin.
     pub(crate) warp_coarse: f32,
     pub(crate) warp_fine: f32,
-    /// Share of that warp in a frame: there the pose is drawn, the cut is the extractor's own, and skin on bone is left.
+    /// Share of that warp in a frame: there the pose is drawn, the cut is the extractor's own, and skin on bone is
+    /// left.
     pub(crate) frame_warp: f32,
     pub(crate) gain_crease: Span,
     pub(crate) gain_fine: Span,

@@ -1,8 +1,8 @@
 //! The veins under the palm: a tree from the wrist to the fingers, seen in near infrared only.
 //!
 //! After PVTree, simplified to two dimensions: trunks from the wrist to the fingers, then
-//! terminals attached one by one to the nearest point of the tree; a vein is as thick as the number of terminals that it
-//! drains calls for (Murray's law). The bifurcation points are not optimised.
+//! terminals attached one by one to the nearest point of the tree; a vein is as thick as the number of terminals that
+//! it drains calls for (Murray's law). The bifurcation points are not optimised.
 
 use super::canvas::{Ink, Point, Stroke};
 use super::outline::Shape;

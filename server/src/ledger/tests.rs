@@ -369,7 +369,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_crash_the_record_parser(bytes in prop::collection::vec(any::<u8>(), 80..95), flip in any::<prop::sample::Index>()) {
+    fn no_bytes_crash_the_record_parser(
+        bytes in prop::collection::vec(any::<u8>(), 80..95),
+        flip in any::<prop::sample::Index>(),
+    ) {
         fuzz_record(&bytes);
         let mut good = record::encode(&transfer(1, Kind::Hold, Cash, wallet(1), 5));
         let at = flip.index(good.len());

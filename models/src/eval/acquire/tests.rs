@@ -1,5 +1,5 @@
 use super::*;
-use crate::compare::compare;
+use crate::compare::Probe;
 use crate::eval::protocol::{all_pairs, cross_session};
 
 fn plan(regions: bool) -> Synthetic {
@@ -16,7 +16,10 @@ fn drawn_hands_are_told_apart() {
     let acquired = from_synthetic(plan(false));
     assert_eq!(acquired.failures, []);
     assert_eq!(acquired.samples.len(), 24);
-    let similarity = |a: &Template, b: &Template| compare(a.orientation(), b.orientation()).value();
+    let similarity = |probe: &Template| {
+        let probe = Probe::new(probe.orientation());
+        move |reference: &Template| probe.compare(reference.orientation()).value()
+    };
     let outcome = all_pairs(&acquired.samples, similarity);
     let (mated, others) = (outcome.scores.genuine(), outcome.scores.impostor());
     assert_eq!((mated.len(), others.len()), (24, 252));

@@ -11,8 +11,9 @@ fn samples(rows: &[(usize, u32, f32)]) -> Vec<Sample<f32>> {
         .collect()
 }
 
-fn nearness(a: &f32, b: &f32) -> f32 {
-    -(a - b).abs()
+fn nearness(a: &f32) -> impl Fn(&f32) -> f32 + use<> {
+    let a = *a;
+    move |b| -(a - b).abs()
 }
 
 #[test]
