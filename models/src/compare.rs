@@ -118,16 +118,14 @@ impl Probe {
     #[must_use]
     pub fn coarse(&self, reference: &OrientationCode) -> Similarity {
         let every_other = || (0..SHIFTS).step_by(COARSE_STEP);
+        let places = COARSE_TURNS
+            .flat_map(|turn| every_other().map(move |shift| (turn, shift)))
+            .flat_map(|(turn, shift)| every_other().map(move |start| (turn, shift, start)));
         let mut best = (Similarity::ZERO, COARSE_TURNS.start, MARGIN, MARGIN);
-        for turn in COARSE_TURNS {
-            for shift in every_other() {
-                let column = &self.columns[turn][shift];
-                for start in every_other() {
-                    let similarity = column.similarity::<COARSE_ROWS>(reference, start);
-                    if similarity > best.0 {
-                        best = (similarity, turn, shift, start);
-                    }
-                }
+        for (turn, shift, start) in places {
+            let similarity = self.columns[turn][shift].similarity::<COARSE_ROWS>(reference, start);
+            if similarity > best.0 {
+                best = (similarity, turn, shift, start);
             }
         }
         let (_, turn, shift, start) = best;

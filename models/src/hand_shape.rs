@@ -2,7 +2,7 @@
 //!
 //! The palm is the largest circle that fits; fingers are the narrow peaks of the contour's distance from its centre;
 //! the valleys between the four long fingers stand in a row, half a palm radius apart, which the valley of the
-//! thumb does not. It knows nothing of lines or veins. Start reading at [`outline`].
+//! thumb does not. It knows nothing of lines or veins. Start reading at `shape`.
 
 mod contour;
 mod gaps;

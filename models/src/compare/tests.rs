@@ -113,7 +113,8 @@ fn turned_lines(degrees: f32) -> OrientationCode {
         let (x, y) = (column as f32 - 15.5, row as f32 - 15.5);
         let (x, y) = (x * cosine - y * sine, x * sine + y * cosine);
         let field = (0.9 * x + (0.3 * y).sin() * 3.0).sin() + (0.8 * y + 0.05 * x * x).cos();
-        Some(((field + 2.0) * 1.499) as u8)
+        let steps = [-1.3, -0.7, 0.0, 0.7, 1.3];
+        u8::try_from(steps.iter().filter(|step| field > **step).count()).ok()
     })
 }
 
