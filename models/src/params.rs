@@ -63,6 +63,8 @@ pub const SIDE_CUT_MIN: f32 = 0.08;
 
 // The palm region. Lengths are in spans: from the index-middle valley to the ring-little valley, about 42 mm.
 
+/// The valleys' distance over the palm's radius (synthetic: the median).
+pub const SPAN_PER_RADIUS: f32 = 1.136;
 /// Side of the square region (published: 1.2 to 1.4 in Zhang et al., "Online Palmprint Identification", PAMI 2003,
 /// and its successors).
 pub const REGION_SIDE: f32 = 1.3;

@@ -8,9 +8,11 @@
     reason = "pixel maths: every float is within its integer's range before it is cut"
 )]
 
-use crate::hand_shape::{Point, Shape, length, minus, plus, times};
+use crate::hand_shape::{Point, Shape, length, minus, plus, times, unit};
 use crate::image::GreyImage;
-use crate::params::{NORMALISE_FLOOR, NORMALISE_SIGMA, REGION_OFFSET, REGION_PIXELS, REGION_SIDE};
+use crate::params::{
+    NORMALISE_FLOOR, NORMALISE_SIGMA, REGION_OFFSET, REGION_PIXELS, REGION_SIDE, SPAN_PER_RADIUS,
+};
 use crate::template::Hand;
 use crate::vision;
 
@@ -37,10 +39,14 @@ pub(crate) struct Square {
 }
 
 impl Square {
-    /// The square below the valleys of a shape, in the shape's pixels.
+    /// The square below the valleys of a shape, in the shape's pixels. Its size follows the valleys' distance and the
+    /// palm's radius alike: the first shrinks when fingers close, the second errs where the thumb lies beside the
+    /// palm.
     pub(crate) fn below(shape: &Shape) -> Self {
         let valleys = shape.valleys;
-        let across = minus(valleys.index_middle, valleys.ring_little);
+        let apart = minus(valleys.index_middle, valleys.ring_little);
+        let span = (length(apart) * SPAN_PER_RADIUS * shape.palm.radius).sqrt();
+        let across = times(unit(apart), span);
         let wrist = match shape.hand {
             Hand::Right => (-across.1, across.0),
             Hand::Left => (across.1, -across.0),
