@@ -77,6 +77,13 @@ impl ModelVersion {
     /// The orientation code and a search code.
     pub const WITH_SEARCH_CODE: Self = Self(2);
 
+    /// The version of this number, if this build knows it.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        let known = [Self::ORIENTATION_ONLY, Self::WITH_SEARCH_CODE];
+        known.into_iter().find(|model| model.0 == number)
+    }
+
     /// The number that stands in the template.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -235,15 +242,7 @@ impl Template {
         if format != FORMAT_V1 {
             return Err(TemplateError::Format(format));
         }
-        let model = ModelVersion(model);
-        if ![
-            ModelVersion::ORIENTATION_ONLY,
-            ModelVersion::WITH_SEARCH_CODE,
-        ]
-        .contains(&model)
-        {
-            return Err(TemplateError::Model(model.0));
-        }
+        let model = ModelVersion::from_number(model).ok_or(TemplateError::Model(model))?;
         let hand = match hand {
             0 => Hand::Right,
             1 => Hand::Left,

@@ -1,0 +1,1 @@
+//! Who can learn what from the sealed gallery, and why.
