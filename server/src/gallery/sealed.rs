@@ -37,9 +37,14 @@ pub use keys::{EpochId, EpochKey};
 pub use scheme::{Packing, Query};
 
 use block::{Block, BlockId, Kind};
+use folder::{Folder, Stored};
 use keyholder::{Draft, FreshBlock, Keyholder};
+use tracing::{info, warn};
 
 use crate::entropy::Entropy;
+
+/// Blocks that are read at once at the start: each is 4 MiB.
+const LOADED_TOGETHER: usize = 16;
 
 /// Names one enrolled sample. A person's samples are numbered for good: no number is ever used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,6 +231,47 @@ impl SealedGallery {
             self.blocks.insert(block.header().block, block);
         }
         Ok(live)
+    }
+
+    /// Takes every block of this epoch in a folder, of which somebody lives. What cannot be used is deleted: those of
+    /// `wanted` that are left have to be enrolled again in any case.
+    ///
+    /// # Errors
+    /// [`SealedError::Read`] and [`SealedError::Write`] when the folder cannot be used.
+    pub fn load(
+        &mut self,
+        folder: &Folder,
+        wanted: &mut BTreeSet<RecordId>,
+    ) -> Result<(), SealedError> {
+        let epoch = self.keyholder.epoch();
+        let ids = folder.blocks(epoch)?;
+        for (done, ids) in (0..)
+            .step_by(LOADED_TOGETHER)
+            .zip(ids.chunks(LOADED_TOGETHER))
+        {
+            info!(blocks = done, "loading the sealed gallery");
+            let read = |id: &BlockId| (*id, folder.read(epoch, *id));
+            let stored: Vec<_> = self.pool.install(|| ids.par_iter().map(read).collect());
+            for (id, stored) in stored {
+                let admitted = stored
+                    .and_then(|Stored { block, directory }| self.admit(block, &directory, wanted));
+                match admitted {
+                    Ok(live) if live > 0 => (),
+                    Err(SealedError::Read(source)) => return Err(SealedError::Read(source)),
+                    Ok(_) => folder.delete(epoch, id)?,
+                    Err(error) => {
+                        warn!(block = id.number(), %error, "a block is made again");
+                        folder.delete(epoch, id)?;
+                    }
+                }
+            }
+        }
+        info!(
+            blocks = self.blocks.len(),
+            to_enrol = wanted.len(),
+            "sealed gallery loaded"
+        );
+        Ok(())
     }
 
     /// As [`Keyholder::stale`].

@@ -105,6 +105,12 @@ impl ReferenceCode {
 pub struct ProbeCode(SearchCode);
 
 impl ProbeCode {
+    /// Rows of a block that a search with it adds up.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        usize::try_from(self.0.weight()).expect("invariant: at most 127")
+    }
+
     /// The inner product with an enrolled code, in the plain.
     pub(super) fn dot(&self, reference: &ReferenceCode) -> i8 {
         let score = self.0.dot(&reference.0);

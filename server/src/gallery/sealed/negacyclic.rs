@@ -14,6 +14,7 @@
 
 use std::{f64::consts::PI, sync::LazyLock};
 
+use pulp::{Arch, Simd, WithSimd};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Coefficients of a polynomial.
@@ -74,6 +75,11 @@ impl Spectrum {
 
     /// The transform of a polynomial.
     pub(super) fn of(polynomial: &[i32; N]) -> Self {
+        Arch::new().dispatch(Transform(polynomial))
+    }
+
+    #[inline(always)]
+    fn of_wide(polynomial: &[i32; N]) -> Self {
         let mut out = Self::ZERO;
         let (low, high) = polynomial.split_at(HALF);
         let (re, im) = (out.re.as_flattened_mut(), out.im.as_flattened_mut());
@@ -91,6 +97,11 @@ impl Spectrum {
 
     /// The product of two polynomials, modulo 2^32.
     pub(super) fn product(&self, other: &Self) -> Row {
+        Arch::new().dispatch(Product(self, other))
+    }
+
+    #[inline(always)]
+    fn product_wide(&self, other: &Self) -> Row {
         let mut work = Zeroizing::new(self.clone());
         let roots = &*ROOTS;
         work.multiply(other, 1.0);
@@ -111,6 +122,7 @@ impl Spectrum {
     }
 
     /// Point by point, with the other one's imaginary part times `sign`: -1 conjugates it.
+    #[inline(always)]
     fn multiply(&mut self, other: &Self, sign: f64) {
         let own = self
             .re
@@ -124,6 +136,7 @@ impl Spectrum {
         }
     }
 
+    #[inline(always)]
     fn transpose(&mut self) {
         for plane in [&mut self.re, &mut self.im] {
             let old = *plane;
@@ -136,6 +149,7 @@ impl Spectrum {
     }
 
     /// Transforms each column; its values come out in the order of reversed bits.
+    #[inline(always)]
     fn columns(&mut self, roots: &[(f64, f64); SIDE / 2]) {
         let mut half = SIDE / 2;
         while half > 0 {
@@ -151,6 +165,7 @@ impl Spectrum {
     }
 
     /// Undoes [`Self::columns`], times 32.
+    #[inline(always)]
     fn columns_back(&mut self, roots: &[(f64, f64); SIDE / 2]) {
         let mut half = 1;
         while half < SIDE {
@@ -165,6 +180,7 @@ impl Spectrum {
         }
     }
 
+    #[inline(always)]
     fn pair(&mut self, first: usize, second: usize) -> (Line<'_>, Line<'_>) {
         let (re_head, re_tail) = self.re.split_at_mut(second);
         let (im_head, im_tail) = self.im.split_at_mut(second);
@@ -180,6 +196,30 @@ impl Spectrum {
     }
 }
 
+// What runs with the widest registers that the machine has. A structure and not a closure, because a closure's body is
+// not always inlined where those registers are allowed.
+struct Transform<'a>(&'a [i32; N]);
+
+impl WithSimd for Transform<'_> {
+    type Output = Spectrum;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Spectrum {
+        Spectrum::of_wide(self.0)
+    }
+}
+
+struct Product<'a>(&'a Spectrum, &'a Spectrum);
+
+impl WithSimd for Product<'_> {
+    type Output = Row;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Row {
+        self.0.product_wide(self.1)
+    }
+}
+
 /// One row.
 struct Line<'a> {
     re: &'a mut [f64; SIDE],
@@ -188,6 +228,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     /// (a, b) becomes (a + b, (a - b) w).
+    #[inline(always)]
     fn minus_turned(self, b: Line<'_>, c: f64, s: f64) {
         for at in 0..SIDE {
             let (re, im) = (self.re[at] - b.re[at], self.im[at] - b.im[at]);
@@ -199,6 +240,7 @@ impl Line<'_> {
     }
 
     /// (a, b) becomes (a + b w, a - b w).
+    #[inline(always)]
     fn plus_turned(self, b: Line<'_>, c: f64, s: f64) {
         for at in 0..SIDE {
             let (re, im) = (b.re[at] * c - b.im[at] * s, b.re[at] * s + b.im[at] * c);
@@ -215,6 +257,7 @@ impl Line<'_> {
     clippy::cast_possible_truncation,
     reason = "the lowest 32 bits are what is wanted"
 )]
+#[inline(always)]
 fn rounded(value: f64) -> u32 {
     // Adding 1.5 * 2^52 leaves the whole number in the lowest bits; what is added stays below 2^51 (`scheme.rs`).
     const MAGIC: f64 = 6_755_399_441_055_744.0;

@@ -20,6 +20,7 @@
 use std::{fmt, ops::Range};
 
 use palm_models::template::DIMENSIONS;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
@@ -194,20 +195,42 @@ pub(super) fn add_up(rows: &[Row], probes: &[ProbeCode]) -> Vec<Row> {
     let signs = |probe: &ProbeCode| [-1, 1].map(|sign| probe.coordinates(sign));
     let wanted: Vec<[Vec<usize>; 2]> = probes.iter().map(signs).collect();
     let mut sums = vec![[0; N]; probes.len()];
-    let width = if probes.len() > 1 { SHARED_WORDS } else { N };
-    for start in (0..N).step_by(width) {
-        let columns = start..start + width;
-        for ([minus, plus], sums) in wanted.iter().zip(&mut sums) {
-            let sums = &mut sums[columns.clone()];
-            each_four(rows, minus, &columns, sums);
-            sums.iter_mut().for_each(|sum| *sum = sum.wrapping_neg());
-            each_four(rows, plus, &columns, sums);
-        }
-    }
+    Arch::new().dispatch(Adding {
+        rows,
+        wanted: &wanted,
+        sums: &mut sums,
+    });
     sums
 }
 
+/// Runs with the widest registers that the machine has, as in `negacyclic.rs`.
+struct Adding<'a> {
+    rows: &'a [Row],
+    wanted: &'a [[Vec<usize>; 2]],
+    sums: &'a mut [Row],
+}
+
+impl WithSimd for Adding<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { rows, wanted, sums } = self;
+        let width = if wanted.len() > 1 { SHARED_WORDS } else { N };
+        for start in (0..N).step_by(width) {
+            let columns = start..start + width;
+            for ([minus, plus], sums) in wanted.iter().zip(&mut *sums) {
+                let sums = &mut sums[columns.clone()];
+                each_four(rows, minus, &columns, sums);
+                sums.iter_mut().for_each(|sum| *sum = sum.wrapping_neg());
+                each_four(rows, plus, &columns, sums);
+            }
+        }
+    }
+}
+
 /// Four rows at a time, so that the sums are loaded and stored a quarter as often.
+#[inline(always)]
 fn each_four(rows: &[Row], wanted: &[usize], columns: &Range<usize>, sums: &mut [u32]) {
     let row = |dimension: usize| &rows[dimension][columns.clone()];
     let (fours, rest) = wanted.as_chunks::<4>();
@@ -245,8 +268,8 @@ impl Query {
     pub(super) fn read(&self, mask: &Mask, sums: &Row, packing: Packing) -> Scores {
         let hidden = self.hidden(mask);
         match packing {
-            Packing::Three => digits::<3>(packing, sums, &hidden),
-            Packing::Two => digits::<2>(packing, sums, &hidden),
+            Packing::Three => Arch::new().dispatch(Digits::<3>(packing, sums, &hidden)),
+            Packing::Two => Arch::new().dispatch(Digits::<2>(packing, sums, &hidden)),
         }
     }
 }
@@ -262,30 +285,40 @@ impl Scores {
 }
 
 /// Rounds the noise off and takes the digits apart, each with half its range added so that none borrows.
-fn digits<const PER_WORD: usize>(packing: Packing, sums: &Row, hidden: &Row) -> Scores {
-    let half = 1 << (packing.digit_bits() - 1);
-    let digit_mask = (1 << packing.digit_bits()) - 1;
-    let shifts: [u32; PER_WORD] =
-        std::array::from_fn(|digit| packing.shift(u32::try_from(digit).expect("invariant: < 3")));
-    let offset = shifts
-        .iter()
-        .fold(1 << (packing.noise_bits() - 1), |all, shift| {
-            all + (half << shift)
+struct Digits<'a, const PER_WORD: usize>(Packing, &'a Row, &'a Row);
+
+impl<const PER_WORD: usize> WithSimd for Digits<'_, PER_WORD> {
+    type Output = Scores;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Scores {
+        let Self(packing, sums, hidden) = self;
+        let half = 1 << (packing.digit_bits() - 1);
+        let digit_mask = (1 << packing.digit_bits()) - 1;
+        let shifts: [u32; PER_WORD] = std::array::from_fn(|digit| {
+            packing.shift(u32::try_from(digit).expect("invariant: < 3"))
         });
-    let mut scores = Scores([[0; N]; PER_WORD_MAX]);
-    for (shift, out) in shifts.iter().zip(&mut scores.0) {
-        for ((score, sum), hidden) in out.iter_mut().zip(sums).zip(hidden) {
-            let digit = sum.wrapping_sub(*hidden).wrapping_add(offset) >> shift & digit_mask;
-            *score = signed(digit, half);
+        let offset = shifts
+            .iter()
+            .fold(1 << (packing.noise_bits() - 1), |all, shift| {
+                all + (half << shift)
+            });
+        let mut scores = Scores([[0; N]; PER_WORD_MAX]);
+        for (shift, out) in shifts.iter().zip(&mut scores.0) {
+            for ((score, sum), hidden) in out.iter_mut().zip(sums).zip(hidden) {
+                let digit = sum.wrapping_sub(*hidden).wrapping_add(offset) >> shift & digit_mask;
+                *score = signed(digit, half);
+            }
         }
+        scores
     }
-    scores
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a digit less half its range is within -128 and 127"
 )]
+#[inline(always)]
 const fn signed(digit: u32, half: u32) -> i8 {
     (digit.wrapping_sub(half)).cast_signed() as i8
 }

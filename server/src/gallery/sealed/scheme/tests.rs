@@ -114,7 +114,7 @@ fn samples_follow_their_distributions() {
 
 #[test]
 fn rows_follow_the_vectors_of_another_implementation() {
-    // tests/gallery/vectors.py, which follows the description with schoolbook products, prints these.
+    // server/benches/gallery/vectors.py, which follows the description with schoolbook products, prints these.
     let permutation = Permutation::derive(&key(1));
     let code = |slot: usize| {
         let coordinates = std::array::from_fn(|at| {

@@ -1,7 +1,7 @@
 """The first words of a block's rows, computed apart from the Rust code: HKDF by hand, products by the schoolbook.
 
 Prints what server/src/gallery/sealed/scheme/tests.rs expects. Needs numpy and cryptography:
-    python3 tests/gallery/vectors.py
+    python3 server/benches/gallery/vectors.py
 """
 
 import hashlib
