@@ -6,7 +6,7 @@
 //! | 1 | 1 | [`ModelVersion`] that made it |
 //! | 2 | 1 | [`Hand`]: 0 right, 1 left |
 //! | 3 | 1 | quality, 0 to 100 |
-//! | 4 | 128 | search code: 512 ternary digits, 2 bits each; all zero in [`ModelVersion::ORIENTATION_ONLY`] |
+//! | 4 | 128 | [`SearchCode`]: 512 ternary digits, 2 bits each; all zero in [`ModelVersion::ORIENTATION_ONLY`] |
 //! | 132 | 384 | orientation code: three bit planes of 32 rows, each row one little-endian `u32` (bit x = column x) |
 //!
 //! An orientation is one of six, written in the three planes as the Johnson code of Kong and Zhang, "Competitive Coding
@@ -18,6 +18,10 @@
 use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+mod search_code;
+
+pub use search_code::{DIMENSIONS, SEARCH_CODE_BYTES, SearchCode, SearchCodeError};
 
 /// Length of a template in bytes.
 pub const TEMPLATE_BYTES: usize = 516;
@@ -56,6 +60,11 @@ pub enum TemplateError {
     /// The quality is above 100.
     #[error("quality {0} is out of range: 0 to 100")]
     Quality(u8),
+    /// The search code is damaged, or one stands where the model version has none.
+    #[error(
+        "search code: a digit is both +1 and -1, or the model has none: extract the template again"
+    )]
+    Search,
 }
 
 /// Which extractor made a template; templates of different versions are not compared.
@@ -65,6 +74,15 @@ pub struct ModelVersion(u8);
 impl ModelVersion {
     /// The orientation code alone; the search code is all zero.
     pub const ORIENTATION_ONLY: Self = Self(1);
+    /// The orientation code and a search code.
+    pub const WITH_SEARCH_CODE: Self = Self(2);
+
+    /// The version of this number, if this build knows it.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        let known = [Self::ORIENTATION_ONLY, Self::WITH_SEARCH_CODE];
+        known.into_iter().find(|model| model.0 == number)
+    }
 
     /// The number that stands in the template.
     #[must_use]
@@ -187,7 +205,7 @@ pub struct Template {
     #[zeroize(skip)]
     hand: Hand,
     quality: u8,
-    search: [u8; ORIENTATION_AT - SEARCH_AT],
+    search: Option<SearchCode>,
     orientation: OrientationCode,
 }
 
@@ -195,15 +213,21 @@ impl Template {
     /// A template of [`ModelVersion::ORIENTATION_ONLY`]; a `quality` above 100 counts as 100.
     #[must_use]
     pub fn orientation_only(hand: Hand, quality: u8, orientation: OrientationCode) -> Self {
-        let search = [0; ORIENTATION_AT - SEARCH_AT];
-        let quality = quality.min(QUALITY_MAX);
         Self {
             model: ModelVersion::ORIENTATION_ONLY,
             hand,
-            quality,
-            search,
+            quality: quality.min(QUALITY_MAX),
+            search: None,
             orientation,
         }
+    }
+
+    /// The same template with a search code: of [`ModelVersion::WITH_SEARCH_CODE`].
+    #[must_use]
+    pub fn with_search(mut self, code: SearchCode) -> Self {
+        self.model = ModelVersion::WITH_SEARCH_CODE;
+        self.search = Some(code);
+        self
     }
 
     /// Reads the stored form.
@@ -218,9 +242,7 @@ impl Template {
         if format != FORMAT_V1 {
             return Err(TemplateError::Format(format));
         }
-        if model != ModelVersion::ORIENTATION_ONLY.0 {
-            return Err(TemplateError::Model(model));
-        }
+        let model = ModelVersion::from_number(model).ok_or(TemplateError::Model(model))?;
         let hand = match hand {
             0 => Hand::Right,
             1 => Hand::Left,
@@ -229,11 +251,10 @@ impl Template {
         if quality > QUALITY_MAX {
             return Err(TemplateError::Quality(quality));
         }
-        let mut search = [0; ORIENTATION_AT - SEARCH_AT];
-        search.copy_from_slice(&bytes[SEARCH_AT..ORIENTATION_AT]);
+        let search = read_search(model, bytes)?;
         let orientation = OrientationCode::read(&bytes[ORIENTATION_AT..])?;
         Ok(Self {
-            model: ModelVersion(model),
+            model,
             hand,
             quality,
             search,
@@ -252,7 +273,9 @@ impl Template {
             Hand::Left => 1,
         };
         bytes[3] = self.quality;
-        bytes[SEARCH_AT..ORIENTATION_AT].copy_from_slice(&self.search);
+        if let Some(code) = &self.search {
+            bytes[SEARCH_AT..ORIENTATION_AT].copy_from_slice(&code.to_bytes());
+        }
         self.orientation.write(&mut bytes[ORIENTATION_AT..]);
         bytes
     }
@@ -275,10 +298,32 @@ impl Template {
         self.quality
     }
 
+    /// The search code; `None` in [`ModelVersion::ORIENTATION_ONLY`].
+    #[must_use]
+    pub fn search(&self) -> Option<&SearchCode> {
+        self.search.as_ref()
+    }
+
     /// The orientation code.
     #[must_use]
     pub fn orientation(&self) -> &OrientationCode {
         &self.orientation
+    }
+}
+
+fn read_search(
+    model: ModelVersion,
+    bytes: &[u8; TEMPLATE_BYTES],
+) -> Result<Option<SearchCode>, TemplateError> {
+    let bytes = bytes[SEARCH_AT..ORIENTATION_AT].try_into();
+    let bytes: &[u8; SEARCH_CODE_BYTES] = bytes.expect("invariant: 128 bytes");
+    if model == ModelVersion::WITH_SEARCH_CODE {
+        let code = SearchCode::from_bytes(bytes).map_err(|_| TemplateError::Search)?;
+        Ok(Some(code))
+    } else if *bytes == [0; SEARCH_CODE_BYTES] {
+        Ok(None)
+    } else {
+        Err(TemplateError::Search)
     }
 }
 

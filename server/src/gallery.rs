@@ -16,6 +16,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::{config::Identification, limits};
 
 pub mod rest;
+pub mod sealed;
 mod search;
 mod shelf;
 

@@ -46,6 +46,11 @@ fn targets() -> Vec<Target> {
             requests(),
         ),
         (
+            "server_block",
+            palm_server::gallery::sealed::block::fuzz_block,
+            vec![block_header()],
+        ),
+        (
             "server_config",
             palm_server::config::fuzz_config,
             texts(&[PALMD_CONFIG]),
@@ -257,6 +262,14 @@ fn no_parser_of_outside_bytes_panics() {
             assert!(outcome.is_ok(), "{name}, seed {seed}: {bytes:02x?}");
         }
     }
+}
+
+/// The start of a block of the sealed gallery (magic, format, three codes a word, right hand, model 2), then zeros; a
+/// whole one has 4 MiB.
+fn block_header() -> Vec<u8> {
+    let mut bytes = b"OPGB\x01\x03\x00\x02".to_vec();
+    bytes.resize(2_048, 0);
+    bytes
 }
 
 /// Names of the files in a folder, without ending.

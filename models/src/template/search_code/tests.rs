@@ -1,0 +1,71 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_embedding() -> impl Strategy<Value = [f32; DIMENSIONS]> {
+    proptest::collection::vec(prop_oneof![-1.0_f32..-1e-6, 1e-6_f32..1.0], DIMENSIONS)
+        .prop_map(|values| values.try_into().unwrap())
+}
+
+proptest! {
+    #[test]
+    fn code_survives_its_bytes_and_its_coordinates(embedding in any_embedding(), weight in 0_usize..=512) {
+        let code = SearchCode::strongest(&embedding, weight).unwrap();
+        prop_assert_eq!(usize::try_from(code.weight()).unwrap(), weight);
+        prop_assert_eq!(&SearchCode::from_bytes(&code.to_bytes()).unwrap(), &code);
+        let coordinates = std::array::from_fn(|at| code.coordinate(at));
+        prop_assert_eq!(&SearchCode::from_coordinates(&coordinates).unwrap(), &code);
+    }
+
+    #[test]
+    fn dot_is_the_sum_of_products(a in any_embedding(), b in any_embedding(), w in 0_usize..=512) {
+        let a = SearchCode::strongest(&a, w).unwrap();
+        let b = SearchCode::strongest(&b, 341).unwrap();
+        let products = (0..DIMENSIONS).map(|at| i16::from(a.coordinate(at) * b.coordinate(at)));
+        prop_assert_eq!(a.dot(&b), products.sum::<i16>());
+    }
+
+    #[test]
+    fn kept_components_are_the_largest(embedding in any_embedding(), weight in 1_usize..512) {
+        let code = SearchCode::strongest(&embedding, weight).unwrap();
+        let size = |kept: bool| (0..DIMENSIONS)
+            .filter(move |at| (code.coordinate(*at) != 0) == kept)
+            .map(|at| embedding[at].abs())
+            .collect::<Vec<_>>();
+        let least = size.clone()(true).into_iter().fold(f32::MAX, f32::min);
+        let most = size(false).into_iter().fold(0.0, f32::max);
+        prop_assert!(least >= most);
+    }
+}
+
+#[test]
+fn bytes_are_the_documented_planes() {
+    let code = SearchCode::from_coordinates(&std::array::from_fn(|at| match at {
+        0 | 9 => 1,
+        511 => -1,
+        _ => 0,
+    }))
+    .unwrap();
+    let mut wanted = [0; SEARCH_CODE_BYTES];
+    (wanted[0], wanted[1], wanted[127]) = (1, 2, 0x80);
+    assert_eq!(code.to_bytes(), wanted);
+}
+
+#[test]
+fn what_is_no_code_is_refused() {
+    let mut bytes = [0; SEARCH_CODE_BYTES];
+    (bytes[3], bytes[67]) = (4, 4);
+    let refused = SearchCode::from_bytes(&bytes);
+    assert_eq!(refused, Err(SearchCodeError::Contradiction));
+    let mut embedding = [1.0; DIMENSIONS];
+    let refused = SearchCode::strongest(&embedding, 513);
+    assert_eq!(refused, Err(SearchCodeError::TooSparse(513)));
+    embedding[7] = f32::NAN;
+    let refused = SearchCode::strongest(&embedding, 63);
+    assert_eq!(refused, Err(SearchCodeError::NotFinite));
+    embedding[7] = 0.0;
+    let refused = SearchCode::strongest(&embedding, 512);
+    assert_eq!(refused, Err(SearchCodeError::TooSparse(512)));
+    let refused = SearchCode::from_coordinates(&[2; DIMENSIONS]);
+    assert_eq!(refused, Err(SearchCodeError::NotTernary(2)));
+}
