@@ -25,6 +25,7 @@ mod random;
 mod ranges;
 mod region;
 mod render;
+mod skin;
 mod veins;
 
 pub use identity::Identity;
@@ -32,6 +33,7 @@ pub use pose::Pose;
 
 use crate::burst::{Burst, Light};
 use crate::image::GreyImage;
+use crate::template::Hand;
 
 /// Width of the reader's frame, pixels.
 pub const FRAME_WIDTH: usize = 720;
@@ -82,6 +84,14 @@ pub fn burst(identity: &Identity, pose: &Pose, shots: &[(Light, u8)], sample_see
 #[must_use]
 pub fn region(identity: &Identity, sample_seed: u64, side: usize) -> GreyImage {
     region::region(identity, sample_seed, side)
+}
+
+/// The layers of skin round the palm square of a right hand: creases, fine lines, veins, tone. Each is `side` x `side`
+/// values of 0 to 255, row by row, fingers up, thumb to the right; the window reaches `reach` half sides of the square
+/// from its middle each way. A trainer draws samples of the palm from them.
+#[must_use]
+pub fn skin_layers(number: u64, side: usize, reach: f32) -> Vec<u8> {
+    skin::layers(&Identity::new(number, Hand::Right), side, reach)
 }
 
 /// A frame without a hand: the room, dimmer in near infrared, and the sensor's noise.

@@ -1,0 +1,93 @@
+//! Draws synthetic palms into a file, for the trainer of the network.
+#![expect(
+    clippy::print_stderr,
+    reason = "a program that answers on its terminal"
+)]
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use palm_models::synth::{GENERATOR_VERSION, skin_layers};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+/// The skin of synthetic palms as layers: an array of hands x 4 x side x side bytes in NumPy's format.
+#[derive(Debug, Parser)]
+#[command(name = "palm-synth", version)]
+struct Arguments {
+    /// Where the array goes.
+    #[arg(value_name = "FILE.npy")]
+    out: PathBuf,
+    /// Number of hands.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    hands: u64,
+    /// Number of the first hand.
+    #[arg(long)]
+    first: u64,
+    /// Pixels of the window's side.
+    #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u16).range(32..=1024))]
+    side: u16,
+    /// Half the window's side, in half sides of the palm square.
+    #[arg(long, default_value_t = 1.4)]
+    reach: f32,
+}
+
+/// Hands drawn before they are written.
+const CHUNK: u64 = 64;
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("palm-synth: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let write = |path: &Path| -> std::io::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        file.write_all(&npy_header(arguments.hands, arguments.side))?;
+        let (end, side) = (
+            arguments.first + arguments.hands,
+            usize::from(arguments.side),
+        );
+        for begin in (arguments.first..end).step_by(64) {
+            let chunk: Vec<Vec<u8>> = (begin..end.min(begin + CHUNK))
+                .into_par_iter()
+                .map(|number| skin_layers(number, side, arguments.reach))
+                .collect();
+            for layers in chunk {
+                file.write_all(&layers)?;
+            }
+        }
+        file.flush()
+    };
+    write(&arguments.out)
+        .with_context(|| format!("{} cannot be written", arguments.out.display()))?;
+    eprintln!(
+        "generator version {GENERATOR_VERSION}, {} hands",
+        arguments.hands
+    );
+    Ok(())
+}
+
+/// Version 1.0 of the format: magic, length, a dictionary padded to 64 bytes.
+fn npy_header(hands: u64, side: u16) -> Vec<u8> {
+    let mut about = format!(
+        "{{'descr': '|u1', 'fortran_order': False, 'shape': ({hands}, 4, {side}, {side}), }}"
+    );
+    const FIXED: usize = 10;
+    while !(FIXED + about.len() + 1).is_multiple_of(64) {
+        about.push(' ');
+    }
+    about.push('\n');
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend(u16::try_from(about.len()).unwrap_or(u16::MAX).to_le_bytes());
+    header.extend(about.as_bytes());
+    header
+}

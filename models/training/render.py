@@ -1,0 +1,145 @@
+"""Samples of synthetic palms, drawn in batches from the layers of skin that palm-synth wrote.
+
+A sample is what models/src/region.rs hands to the network: 128 x 128, fingers up, thumb to the right, less its local
+mean, over its local standard deviation. Coordinates are half sides of the palm square, x to the right, y downwards.
+"""
+
+import torch
+import torch.nn.functional as F
+
+SIDE = 128
+REACH = 1.4  # of the layers, as palm-synth --reach
+NORMALISE_SIGMA = 12.0  # as NORMALISE_SIGMA and NORMALISE_FLOOR in models/src/params.rs
+NORMALISE_FLOOR = 0.01
+LIMIT = 3.0  # of a normalised value,
+
+
+def gaussian(side, sigma):
+    """The matrix that smooths a column of `side` values; the border is mirrored, its value not repeated."""
+    reach = int(4 * sigma + 0.5)
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    weights = weights / weights.sum()
+    matrix = torch.zeros(side, side)
+    for row in range(side):
+        at = (row + offsets).abs()
+        at = torch.where(at > side - 1, 2 * (side - 1) - at, at)
+        matrix[row].index_add_(0, at, weights)
+    return matrix
+
+
+def lattice(nodes, side=SIDE):
+    """The matrix that interpolates `nodes` evenly spaced values smoothly to `side` places."""
+    place = torch.linspace(0, nodes - 1, side).clamp(max=nodes - 1 - 1e-4)
+    left = place.long()
+    share = place - left
+    share = share * share * (3 - 2 * share)
+    matrix = torch.zeros(side, nodes)
+    rows = torch.arange(side)
+    matrix[rows, left] = 1 - share
+    matrix[rows, left + 1] = share
+    return matrix
+
+
+class Renderer:
+    """Draws samples; `strength` scales the geometric variation (1 in training)."""
+
+    def __init__(self, seed, strength=1.0):
+        self.random = torch.Generator().manual_seed(seed)
+        self.strength = strength
+        self.smooth = gaussian(SIDE, NORMALISE_SIGMA)
+        self.blurs = torch.stack([gaussian(SIDE, s) for s in (0.3, 0.6, 0.9, 1.2, 1.6)])
+        self.lattices = {n: lattice(n) for n in (3, 4, 6, 8, 16)}
+        axis = (torch.arange(SIDE) + 0.5) * (2 / SIDE) - 1
+        self.y, self.x = torch.meshgrid(axis, axis, indexing="ij")
+
+    def normal(self, *shape):
+        return torch.randn(*shape, generator=self.random)
+
+    def within(self, low, high, batch):
+        return low + (high - low) * torch.rand(batch, 1, 1, generator=self.random)
+
+    def chance(self, probability, batch):
+        return (torch.rand(batch, 1, 1, generator=self.random) < probability).float()
+
+    def field(self, nodes, batch):
+        """Smooth noise of standard deviation about 1."""
+        matrix = self.lattices[nodes]
+        return matrix @ self.normal(batch, nodes, nodes) @ matrix.T
+
+    def places(self, batch):
+        """Where each pixel of each sample looks: the region is never cut quite the same way twice."""
+        s = self.strength
+        px, py = self.within(-0.10 * s, 0.10 * s, batch), self.within(-0.10 * s, 0.10 * s, batch)
+        scale = 1 + s * (self.within(0.84, 1.10, batch) - 1)
+        stretch = 1 + self.within(-0.06 * s, 0.06 * s, batch)
+        depth = 1 / (1 + px * self.x + py * self.y)
+        x, y = self.x * depth * scale * stretch, self.y * depth * scale / stretch
+        turn = 0.10 * s * self.normal(batch, 1, 1)
+        sin, cos = turn.sin(), turn.cos()
+        x, y = (
+            x * cos - y * sin + self.within(-0.11 * s, 0.11 * s, batch),
+            x * sin + y * cos + self.within(-0.11 * s, 0.11 * s, batch),
+        )
+        x = x + s * (0.035 * self.field(4, batch) + 0.010 * self.field(8, batch))
+        y = y + s * (0.035 * self.field(4, batch) + 0.010 * self.field(8, batch))
+        return torch.stack([x, y], -1) / REACH
+
+    def skin(self, layers):
+        """Reflectance of the skin: near infrared shows veins, visible light does not."""
+        batch = len(layers)
+        seen = F.grid_sample(layers, self.places(batch), padding_mode="border", align_corners=False)
+        crease, fine, vein, tone = seen.unbind(1)
+        shown = (0.65 + 1.2 * (self.field(6, batch) + 0.92)).clamp(0.25, 1.0)
+        lines = self.within(0.10, 0.42, batch) * crease + self.within(0.03, 0.28, batch) * fine
+        infrared = self.chance(0.6, batch)
+        veins = infrared * self.within(0.02, 0.24, batch) * vein
+        # A tone of the hand, and one of the sample: dirt, pressure, warmth.
+        tones = self.within(0.05, 0.28, batch) * (tone - 0.5)
+        tones = tones + self.within(0.0, 0.03, batch) * self.field(16, batch)
+        return (1 - shown * lines - veins + tones).clamp(min=0.05)
+
+    def __call__(self, layers):
+        """(batch, 4, S, S) layers of 0 to 1 give (batch, 1, 128, 128) normalised samples."""
+        batch = len(layers)
+        value = self.skin(layers)
+        px, py = self.within(-0.35, 0.35, batch), self.within(-0.35, 0.35, batch)
+        light = 1 + px * self.x + py * self.y
+        light = light - self.within(-0.2, 0.2, batch) * 0.5 * (self.x**2 + self.y**2)
+        light = light.clamp(min=0.1) * (1 + 0.08 * self.field(3, batch))
+        value = (0.55 * value * light).clamp(0, 1) ** self.within(0.7, 1.4, batch)
+        value, covered = self.covered(value)
+        which = torch.randint(len(self.blurs), (batch,), generator=self.random)
+        blur = self.blurs[which]
+        value = blur @ value @ blur.transpose(1, 2)
+        grain = self.within(0.002, 0.03, batch) * self.normal(batch, SIDE, SIDE)
+        soft = self.smooth_grain(grain)
+        value = (255 * (value + soft)).clamp(0, 255).round()
+        return (self.normalised(value) * (1 - covered)).unsqueeze(1)
+
+    def smooth_grain(self, grain):
+        """Half of the sensors have been sharpened or compressed: their noise is not white."""
+        batch = len(grain)
+        soft = self.blurs[1] @ grain @ self.blurs[1].T
+        share = self.chance(0.5, batch)
+        return grain * (1 - share) + 1.6 * share * soft
+
+    def covered(self, value):
+        """Some samples have a plaster or a sleeve over them, or lack a corner of skin, which the mask then tells."""
+        batch = len(value)
+        angle = self.within(0, 6.2832, batch)
+        across = self.x * angle.cos() + self.y * angle.sin()
+        along = self.y * angle.cos() - self.x * angle.sin()
+        middle, end = self.within(-0.7, 0.7, batch), self.within(-0.7, 0.7, batch)
+        thing = ((across - middle).abs() < self.within(0.05, 0.18, batch)) & ((along - end).abs() < 0.5)
+        thing = thing.float() * self.chance(0.12, batch)
+        value = value * (1 - thing) + thing * self.within(0.1, 0.9, batch)
+        lacking = (across > self.within(0.75, 1.2, batch)).float() * self.chance(0.2, batch)
+        return value * (1 - lacking) + 0.02 * lacking, lacking
+
+    def normalised(self, value):
+        mean = self.smooth @ value @ self.smooth.T
+        detail = value - mean
+        variance = self.smooth @ (detail * detail) @ self.smooth.T
+        floor = NORMALISE_FLOOR * value.mean((1, 2), keepdim=True) + 1e-7
+        return (detail / (variance.clamp(min=0).sqrt() + floor)).clamp(-LIMIT, LIMIT)
