@@ -11,7 +11,7 @@ SIDE = 128
 REACH = 1.4  # of the layers, as palm-synth --reach
 NORMALISE_SIGMA = 12.0  # as NORMALISE_SIGMA and NORMALISE_FLOOR in models/src/params.rs
 NORMALISE_FLOOR = 0.01
-LIMIT = 3.0  # of a normalised value,
+LIMIT = 3.0  # of a normalised value
 
 
 def gaussian(side, sigma):

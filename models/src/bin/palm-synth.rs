@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use palm_models::synth::{GENERATOR_VERSION, skin_layers};
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 /// The skin of synthetic palms as layers: an array of hands x 4 x side x side bytes in NumPy's format.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     hands: u64,
     /// Number of the first hand.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     first: u64,
     /// Pixels of the window's side.
     #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u16).range(32..=1024))]
@@ -36,7 +36,9 @@ struct Arguments {
 }
 
 /// Hands drawn before they are written.
-const CHUNK: u64 = 64;
+const CHUNK: usize = 64;
+/// Bytes of NumPy's header before its dictionary.
+const FIXED: usize = 10;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -49,19 +51,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let hands = usize::try_from(arguments.hands).context("too many hands for this machine")?;
     let write = |path: &Path| -> std::io::Result<()> {
         let mut file = BufWriter::new(File::create(path)?);
         file.write_all(&npy_header(arguments.hands, arguments.side))?;
-        let (end, side) = (
-            arguments.first + arguments.hands,
-            usize::from(arguments.side),
-        );
-        for begin in (arguments.first..end).step_by(64) {
-            let chunk: Vec<Vec<u8>> = (begin..end.min(begin + CHUNK))
-                .into_par_iter()
-                .map(|number| skin_layers(number, side, arguments.reach))
+        let numbers: Vec<u64> = (arguments.first..).take(hands).collect();
+        for chunk in numbers.chunks(CHUNK) {
+            let drawn: Vec<Vec<u8>> = chunk
+                .par_iter()
+                .map(|number| skin_layers(*number, usize::from(arguments.side), arguments.reach))
                 .collect();
-            for layers in chunk {
+            for layers in drawn {
                 file.write_all(&layers)?;
             }
         }
@@ -81,13 +81,13 @@ fn npy_header(hands: u64, side: u16) -> Vec<u8> {
     let mut about = format!(
         "{{'descr': '|u1', 'fortran_order': False, 'shape': ({hands}, 4, {side}, {side}), }}"
     );
-    const FIXED: usize = 10;
     while !(FIXED + about.len() + 1).is_multiple_of(64) {
         about.push(' ');
     }
     about.push('\n');
     let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend(u16::try_from(about.len()).unwrap_or(u16::MAX).to_le_bytes());
+    let length = u16::try_from(about.len()).expect("invariant: a line of at most 118 bytes");
+    header.extend(length.to_le_bytes());
     header.extend(about.as_bytes());
     header
 }

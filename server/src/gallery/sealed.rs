@@ -75,16 +75,6 @@ pub enum SealedError {
         "a block of the gallery has an unknown format: start the version that wrote it, or delete its file"
     )]
     Format,
-    /// The blocks that are wanted do not fit the memory that the gallery may take.
-    #[error(
-        "{wanted} samples do not fit the memory of the sealed gallery, {fit} do: raise the limit or add memory"
-    )]
-    Memory {
-        /// Samples to be held.
-        wanted: usize,
-        /// Samples that fit.
-        fit: usize,
-    },
     /// The source failed.
     #[error("a block of the gallery could not be read")]
     Read(#[source] io::Error),
