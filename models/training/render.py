@@ -12,6 +12,7 @@ REACH = 1.4  # of the layers, as palm-synth --reach
 NORMALISE_SIGMA = 12.0  # as NORMALISE_SIGMA and NORMALISE_FLOOR in models/src/params.rs
 NORMALISE_FLOOR = 0.01
 LIMIT = 3.0  # of a normalised value
+TOGETHER = 16  # samples
 
 
 def gaussian(side, sigma):
@@ -89,7 +90,7 @@ class Renderer:
         """Reflectance of the skin: near infrared shows veins, visible light does not."""
         batch = len(layers)
         seen = F.grid_sample(layers, self.places(batch), padding_mode="border", align_corners=False)
-        crease, fine, vein, tone = seen.unbind(1)
+        crease, fine, vein, tone = (seen / 255).unbind(1)
         shown = (0.65 + 1.2 * (self.field(6, batch) + 0.92)).clamp(0.25, 1.0)
         lines = self.within(0.10, 0.42, batch) * crease + self.within(0.03, 0.28, batch) * fine
         infrared = self.chance(0.6, batch)
@@ -100,7 +101,11 @@ class Renderer:
         return (1 - shown * lines - veins + tones).clamp(min=0.05)
 
     def __call__(self, layers):
-        """(batch, 4, S, S) layers of 0 to 1 give (batch, 1, 128, 128) normalised samples."""
+        """(batch, 4, S, S) layers of 0 to 255 give (batch, 1, 128, 128) normalised samples."""
+        # A few at a time stay in the processor's cache.
+        return torch.cat([self.drawn(part.float()) for part in layers.split(TOGETHER)])
+
+    def drawn(self, layers):
         batch = len(layers)
         value = self.skin(layers)
         px, py = self.within(-0.35, 0.35, batch), self.within(-0.35, 0.35, batch)

@@ -15,6 +15,7 @@ from render import Renderer
 
 BATCH = 128
 RATE, WARM_UP = 0.1, 200  # of stochastic gradient descent; steps
+COOL = 0.3  # the share of the steps, at the end, in which the rate falls
 SCALE, MARGIN, MARGIN_WARM_UP = 32.0, 0.4, 600  # of ArcFace (Deng et al., CVPR 2019); steps
 SAVE_EVERY_S, TELL_EVERY = 300, 100
 
@@ -29,8 +30,14 @@ def arguments():
 
 
 def rate(step, steps):
-    """Warm up, then half a cosine."""
-    return RATE * min((step + 1) / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+    """Warm up, stay, fall by half a cosine (Hu et al., MiniCPM, 2024): the length of the run can be chosen late."""
+    fallen = max(0.0, step - cooling(steps)) / (COOL * steps)
+    return RATE * min((step + 1) / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * fallen))
+
+
+def cooling(steps):
+    """The step at which the rate begins to fall."""
+    return round((1 - COOL) * steps)
 
 
 def arcface(embedded, centres, labels, step):
@@ -68,7 +75,7 @@ def held_out(network, skins, samples=4):
 
 
 def layers(part):
-    return torch.from_numpy(np.ascontiguousarray(part)).float() / 255
+    return torch.from_numpy(np.ascontiguousarray(part))
 
 
 def main():
@@ -90,11 +97,11 @@ def main():
         optimiser.load_state_dict(kept["optimiser"])
         step = kept["step"]
 
-    def save():
+    def save(path):
         kept = {"network": network.state_dict(), "centres": centres.data, "step": step}
-        new = state.with_suffix(".new")
+        new = path.with_suffix(".new")
         torch.save({**kept, "optimiser": optimiser.state_dict()}, new)
-        new.replace(state)
+        new.replace(path)
 
     log = open(chosen.folder / f"log-{chosen.seed}.jsonl", "a")
 
@@ -122,8 +129,10 @@ def main():
             each = (time.monotonic() - begin) / (TELL_EVERY * BATCH)
             tell(loss=round(float(np.mean(losses)), 4), ms_per_sample=round(1e3 * each, 2))
             losses, begin = [], time.monotonic()
+        if step == cooling(chosen.steps):
+            save(chosen.folder / f"warm-{chosen.seed}.pt")
         if time.monotonic() - saved > SAVE_EVERY_S or step == chosen.steps:
-            save()
+            save(state)
             tell(**held_out(network, held))
             saved = begin = time.monotonic()
 
