@@ -4,6 +4,8 @@ A sample is what models/src/region.rs hands to the network: 128 x 128, fingers u
 mean, over its local standard deviation. Coordinates are half sides of the palm square, x to the right, y downwards.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -13,18 +15,30 @@ NORMALISE_SIGMA = 12.0  # as NORMALISE_SIGMA and NORMALISE_FLOOR in models/src/p
 NORMALISE_FLOOR = 0.01
 LIMIT = 3.0  # of a normalised value
 TOGETHER = 16  # samples
+NOISE = math.log(0.0015), math.log(0.02)  # of full scale
+QUANTISER = [  # of luminance: ITU-T T.81, table K.1
+    [16, 11, 10, 16, 24, 40, 51, 61],
+    [12, 12, 14, 19, 26, 58, 60, 55],
+    [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62],
+    [18, 22, 37, 56, 68, 109, 103, 77],
+    [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101],
+    [72, 92, 95, 98, 112, 100, 103, 99],
+]
 
 
 def gaussian(side, sigma):
-    """The matrix that smooths a column of `side` values; the border is mirrored, its value not repeated."""
+    """The matrix that smooths a column of `side` values, mirrored beyond its ends."""
     reach = int(4 * sigma + 0.5)
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
     weights = weights / weights.sum()
     matrix = torch.zeros(side, side)
     for row in range(side):
-        at = (row + offsets).abs()
-        at = torch.where(at > side - 1, 2 * (side - 1) - at, at)
+        at = row + offsets
+        at = torch.where(at < 0, -1 - at, at)
+        at = torch.where(at >= side, 2 * side - 1 - at, at)
         matrix[row].index_add_(0, at, weights)
     return matrix
 
@@ -42,6 +56,14 @@ def lattice(nodes, side=SIDE):
     return matrix
 
 
+def cosine_transform(side=SIDE, block=8):
+    """The matrix that takes a column to the cosine transforms of its blocks."""
+    place, wave = torch.arange(block), torch.arange(block)[:, None]
+    one = torch.cos(math.pi * (2 * place + 1) * wave / (2 * block)) * math.sqrt(2 / block)
+    one[0] /= math.sqrt(2)
+    return torch.block_diag(*[one] * (side // block))
+
+
 class Renderer:
     """Draws samples; `strength` scales the geometric variation (1 in training)."""
 
@@ -51,6 +73,8 @@ class Renderer:
         self.smooth = gaussian(SIDE, NORMALISE_SIGMA)
         self.blurs = torch.stack([gaussian(SIDE, s) for s in (0.3, 0.6, 0.9, 1.2, 1.6)])
         self.lattices = {n: lattice(n) for n in (3, 4, 6, 8, 16)}
+        self.cosines = cosine_transform()
+        self.quantiser = torch.tensor(QUANTISER, dtype=torch.float32).repeat(SIDE // 8, SIDE // 8)
         axis = (torch.arange(SIDE) + 0.5) * (2 / SIDE) - 1
         self.y, self.x = torch.meshgrid(axis, axis, indexing="ij")
 
@@ -93,12 +117,20 @@ class Renderer:
         crease, fine, vein, tone = (seen / 255).unbind(1)
         shown = (0.65 + 1.2 * (self.field(6, batch) + 0.92)).clamp(0.25, 1.0)
         lines = self.within(0.10, 0.42, batch) * crease + self.within(0.03, 0.28, batch) * fine
+        relief = self.chance(0.6, batch) * self.within(0.0, 1.5, batch) * self.slope(lines)
         infrared = self.chance(0.6, batch)
         veins = infrared * self.within(0.02, 0.24, batch) * vein
         # A tone of the hand, and one of the sample: dirt, pressure, warmth.
         tones = self.within(0.05, 0.28, batch) * (tone - 0.5)
         tones = tones + self.within(0.0, 0.03, batch) * self.field(16, batch)
-        return (1 - shown * lines - veins + tones).clamp(min=0.05)
+        return (1 - shown * (lines + relief) - veins + tones).clamp(min=0.05)
+
+    def slope(self, depth):
+        """Lines are folds: light from one side brightens one flank and darkens the other."""
+        angle = self.within(0, 6.2832, len(depth))
+        across = F.pad(depth[:, :, 2:] - depth[:, :, :-2], (1, 1))
+        down = F.pad(depth[:, 2:] - depth[:, :-2], (0, 0, 1, 1))
+        return across * angle.cos() + down * angle.sin()
 
     def __call__(self, layers):
         """(batch, 4, S, S) layers of 0 to 255 give (batch, 1, 128, 128) normalised samples."""
@@ -106,6 +138,11 @@ class Renderer:
         return torch.cat([self.drawn(part.float()) for part in layers.split(TOGETHER)])
 
     def drawn(self, layers):
+        value, covered = self.grey(layers)
+        return (self.normalised(value) * (1 - covered)).unsqueeze(1)
+
+    def grey(self, layers):
+        """What the camera gives, 0 to 255, and where it shows no skin."""
         batch = len(layers)
         value = self.skin(layers)
         px, py = self.within(-0.35, 0.35, batch), self.within(-0.35, 0.35, batch)
@@ -117,10 +154,15 @@ class Renderer:
         which = torch.randint(len(self.blurs), (batch,), generator=self.random)
         blur = self.blurs[which]
         value = blur @ value @ blur.transpose(1, 2)
-        grain = self.within(0.002, 0.03, batch) * self.normal(batch, SIDE, SIDE)
-        soft = self.smooth_grain(grain)
-        value = (255 * (value + soft)).clamp(0, 255).round()
-        return (self.normalised(value) * (1 - covered)).unsqueeze(1)
+        grain = self.within(*NOISE, batch).exp() * self.normal(batch, SIDE, SIDE)
+        value = value + self.smooth_grain(grain)
+        # Some cameras sharpen.
+        soft = self.blurs[3] @ value @ self.blurs[3].T
+        value = value + self.chance(0.3, batch) * self.within(0.0, 1.5, batch) * (value - soft)
+        value = (255 * value).clamp(0, 255).round()
+        if torch.rand((), generator=self.random) < 0.25:
+            value = self.compressed(value)
+        return value, covered
 
     def smooth_grain(self, grain):
         """Half of the sensors have been sharpened or compressed: their noise is not white."""
@@ -128,6 +170,12 @@ class Renderer:
         soft = self.blurs[1] @ grain @ self.blurs[1].T
         share = self.chance(0.5, batch)
         return grain * (1 - share) + 1.6 * share * soft
+
+    def compressed(self, value):
+        """Through a JPEG of quality 45 to 90."""
+        step = self.within(0.2, 1.1, len(value)) * self.quantiser
+        spectrum = (self.cosines @ (value - 128) @ self.cosines.T / step).round() * step
+        return (self.cosines.T @ spectrum @ self.cosines + 128).clamp(0, 255).round()
 
     def covered(self, value):
         """Some samples have a plaster or a sleeve over them, or lack a corner of skin, which the mask then tells."""
@@ -137,9 +185,9 @@ class Renderer:
         along = self.y * angle.cos() - self.x * angle.sin()
         middle, end = self.within(-0.7, 0.7, batch), self.within(-0.7, 0.7, batch)
         thing = ((across - middle).abs() < self.within(0.05, 0.18, batch)) & ((along - end).abs() < 0.5)
-        thing = thing.float() * self.chance(0.12, batch)
+        thing = thing.float() * self.chance(0.08, batch)
         value = value * (1 - thing) + thing * self.within(0.1, 0.9, batch)
-        lacking = (across > self.within(0.75, 1.2, batch)).float() * self.chance(0.2, batch)
+        lacking = (across > self.within(0.75, 1.2, batch)).float() * self.chance(0.12, batch)
         return value * (1 - lacking) + 0.02 * lacking, lacking
 
     def normalised(self, value):

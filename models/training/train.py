@@ -25,6 +25,7 @@ def arguments():
     parser.add_argument("folder", type=Path, help="has train.npy and held_out.npy of palm-synth; state and log go there")
     parser.add_argument("--steps", type=int, default=20_000, help="of 128 samples, in all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--begin-with", type=Path, help="state of another run, whose network this one starts from")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -96,6 +97,8 @@ def main():
         centres.data.copy_(kept["centres"])
         optimiser.load_state_dict(kept["optimiser"])
         step = kept["step"]
+    elif chosen.begin_with:
+        network.load_state_dict(torch.load(chosen.begin_with)["network"])
 
     def save(path):
         kept = {"network": network.state_dict(), "centres": centres.data, "step": step}

@@ -85,10 +85,9 @@ impl Creases {
         branches(&principal, ranges, shape, rng, &mut strong);
         let slope = principal[principal.len() - 1].slope();
         secondaries(slope, ranges, shape, rng, &mut strong);
-        Self {
-            strong,
-            wrinkles: wrinkles(slope, ranges, shape, rng),
-        }
+        let mut wrinkles = wrinkles(slope, ranges, shape, rng);
+        hatches(ranges, shape, rng, &mut wrinkles);
+        Self { strong, wrinkles }
     }
 }
 
@@ -302,12 +301,44 @@ fn wrinkles(slope: f32, ranges: &CreaseRanges, shape: &Shape, rng: &mut Rng) -> 
     (0..rng.count(ranges.wrinkles))
         .map(|_| {
             let turn = directions[usize::from(rng.chance(second))] + 0.25 * rng.normal();
-            let length = 0.08 + 0.3 * rng.unit() * rng.unit();
+            let length = 0.06 + 0.5 * rng.unit() * rng.unit() * rng.unit();
             let from = (2.1 * rng.unit() - 1.1, 2.6 * rng.unit() - 1.6);
             let path = bowed(from, turn, length, 0.06 * rng.normal(), shape);
             Stroke::tapered(&path, 0.17 + 0.12 * rng.unit(), 0.3 + 0.6 * rng.unit(), rng)
         })
         .collect()
+}
+
+/// Bundles of long, fine, nearly parallel lines, as the ball of the thumb has them.
+fn hatches(ranges: &CreaseRanges, shape: &Shape, rng: &mut Rng, strokes: &mut Vec<Stroke>) {
+    for _ in 0..rng.count(ranges.hatches) {
+        let turn = std::f32::consts::PI * rng.unit();
+        let (sin, cos) = turn.sin_cos();
+        let first = (1.8 * rng.unit() - 1.0, 2.2 * rng.unit() - 1.4);
+        let apart = 0.04 + 0.07 * rng.unit();
+        for line in 0..rng.count(ranges.hatch_lines) {
+            let across = apart * (line as f32 + 0.3 * rng.normal());
+            let along = 0.15 * rng.normal();
+            let from = (
+                first.0 + along * cos - across * sin,
+                first.1 + along * sin + across * cos,
+            );
+            let length = 0.3 + 0.7 * rng.unit();
+            let path = bowed(
+                from,
+                turn + 0.06 * rng.normal(),
+                length,
+                0.04 * rng.normal(),
+                shape,
+            );
+            strokes.push(Stroke::tapered(
+                &path,
+                0.15 + 0.10 * rng.unit(),
+                0.2 + 0.4 * rng.unit(),
+                rng,
+            ));
+        }
+    }
 }
 
 /// A quadratic Bezier curve of `length` half sides from a point of the palm square, bent by `bow` of its length.
@@ -440,7 +471,7 @@ mod tests {
             let shape = Shape::drawn(&ORDINARY.hand, &mut rng);
             let creases = Creases::drawn(&ORDINARY.crease, &shape, &mut rng);
             assert!(creases.strong.len() >= 5);
-            assert!((25..=90).contains(&creases.wrinkles.len()));
+            assert!((40..=190).contains(&creases.wrinkles.len()));
             for ink in creases
                 .strong
                 .iter()

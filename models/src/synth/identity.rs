@@ -119,15 +119,16 @@ fn side(hand: Hand) -> u64 {
 /// Tone and ridges, without lines.
 fn bare_skin(rng: &mut Rng) -> Raster<u8, 4> {
     let mut field = |step: f32| Field::normal(rng, step, BOX_WIDTH, BOX_HEIGHT);
-    let (broad, middle, grain) = (field(18.0), field(5.0), field(1.4));
+    let (broad, middle, grain, fine) = (field(18.0), field(5.0), field(1.4), field(0.8));
     let (flow, strength) = (field(24.0), field(4.0));
     let (sin, cos) = (std::f32::consts::TAU * rng.unit()).sin_cos();
     Raster::build(SKIN_SCALE, |v| {
-        let [broad, middle, grain, flow, strength] =
-            [&broad, &middle, &grain, &flow, &strength].map(|field| field.line(v - BOTTOM));
+        let [broad, middle, grain, fine, flow, strength] =
+            [&broad, &middle, &grain, &fine, &flow, &strength].map(|field| field.line(v - BOTTOM));
         move |u| {
             let x = u - LEFT;
-            let tone = 128.0 + 40.0 * broad.at(x) + 26.0 * middle.at(x) + 14.0 * grain.at(x);
+            let spots = 20.0 * grain.at(x) + 16.0 * fine.at(x);
+            let tone = 128.0 + 26.0 * broad.at(x) + 22.0 * middle.at(x) + spots;
             let phase = (u * cos + v * sin) / RIDGE_PERIOD_MM + 7.0 * flow.at(x);
             let ridge = 44.0 * triangle(phase) * (0.6 + 0.4 * strength.at(x)).clamp(0.0, 1.0);
             [0, ridge as u8, 0, tone as u8]

@@ -40,6 +40,9 @@ pub(crate) struct CreaseRanges {
     pub(crate) principal_width: Span,
     pub(crate) secondaries: Span,
     pub(crate) wrinkles: Span,
+    /// Bundles of long fine lines, and lines in one.
+    pub(crate) hatches: Span,
+    pub(crate) hatch_lines: Span,
 }
 
 /// The vein tree.
@@ -97,7 +100,9 @@ pub(crate) const ORDINARY: Ranges = Ranges {
         branches: Span(0.0, 4.0),
         principal_width: Span(0.30, 0.62),
         secondaries: Span(3.0, 13.0),
-        wrinkles: Span(25.0, 90.0),
+        wrinkles: Span(40.0, 150.0),
+        hatches: Span(0.0, 4.0),
+        hatch_lines: Span(3.0, 10.0),
     },
     vein: VeinRanges {
         roots: Span(2.0, 3.0),

@@ -4,7 +4,7 @@ use crate::eval::protocol::{all_pairs, cross_session};
 
 fn plan(regions: bool) -> Synthetic {
     Synthetic {
-        first: 70_001,
+        first: 70_101,
         hands: 8,
         samples: 3,
         regions,
@@ -37,7 +37,7 @@ fn drawn_hands_are_told_apart() {
 fn a_whole_hand_shows_which_side_it_is_of() {
     let acquired = from_synthetic(plan(false));
     for sample in &acquired.samples {
-        // Hand 0 of the plan is number 70 001, odd: left.
+        // Hand 0 of the plan is number 70 101, odd: left.
         let side = if sample.hand % 2 == 0 {
             Hand::Left
         } else {
