@@ -1,11 +1,12 @@
-//! How alike two orientation codes are.
+//! How alike two templates are: by their search codes, and above all by their orientation codes.
 //!
 //! Angular Hamming distance over a window of shifts, after Kong and Zhang (ICPR 2004), and over a few turns, because a
-//! hand held freely is never placed to the degree. It decides nothing: which similarity is enough, and by how much the
-//! next palm must be behind, is for who asks.
+//! hand held freely is never placed to the degree. At the best of these each patch of the palm then finds a place of
+//! its own close by, because a hand also bends: on drawn regions that makes four times as many matches certain. It
+//! decides nothing: which similarity is enough, and by how much the next palm must be behind, is for who asks.
 //!
-//! A search makes one [`Probe`]: [`Probe::coarse`] for a first pass over a large gallery, [`Probe::compare`] for what
-//! that leaves.
+//! A search makes one [`TemplateProbe`]: [`TemplateProbe::coarse`] for a first pass over a large gallery,
+//! [`TemplateProbe::compare`] for what that leaves.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,8 +14,10 @@ use std::ops::Range;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::params::{OVERLAP_MIN, SHIFT_MAX, TURNS_DEGREES};
-use crate::template::{CODE_SIDE, OrientationCode};
+use crate::params::{
+    NEUTRAL_SEARCH, OVERLAP_MIN, PATCH_REACH, PATCH_SIDE, SEARCH_SHARE, SHIFT_MAX, TURNS_DEGREES,
+};
+use crate::template::{CODE_SIDE, OrientationCode, SearchCode, Template};
 
 /// Distance in steps of 30 degrees between opposite orientations: the most that two cells can differ.
 const STEPS_MAX: u32 = 3;
@@ -30,9 +33,13 @@ const COARSE_ROWS: u8 = 4;
 const SHIFTS: usize = 2 * MARGIN + 1;
 /// Turns that a coarse comparison tries: all but the outermost, which only a close look is worth.
 const COARSE_TURNS: Range<usize> = 1..TURNS_DEGREES.len() - 1;
+/// First rows and columns of the patches, which overlap and end with the code.
+const PATCH_STARTS: [usize; 4] = [0, 7, 13, CODE_SIDE - PATCH_SIDE];
+/// Valid cells that a patch must share: a third of its own.
+const PATCH_OVERLAP_MIN: u32 = 48;
 
 /// How alike two codes are: one minus the mean angular distance of the cells that both hold, as a share of the
-/// largest. 1 is the same code; codes of different palms have about 0.55 at their best shift; 0 says that too
+/// largest. 1 is the same code; codes of different palms have about 0.59 at their best; 0 says that too
 /// few cells overlap to tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Similarity(f32);
@@ -72,13 +79,64 @@ impl Ord for Similarity {
     }
 }
 
-/// The similarity of two codes; see [`Probe::compare`], which is cheaper for many.
+/// The similarity of two templates; see [`TemplateProbe::compare`], which is cheaper for many.
 #[must_use]
-pub fn compare(probe: &OrientationCode, reference: &OrientationCode) -> Similarity {
-    Probe::new(probe).compare(reference)
+pub fn compare(probe: &Template, reference: &Template) -> Similarity {
+    TemplateProbe::new(probe).compare(reference)
 }
 
-/// A code made ready to be compared with many: turned and moved sideways once for all. Wiped when dropped; 29 kB.
+/// A template made ready to be compared with many.
+#[derive(Debug)]
+pub struct TemplateProbe {
+    lines: Probe,
+    search: Option<SearchCode>,
+}
+
+impl TemplateProbe {
+    /// Makes a template ready.
+    #[must_use]
+    pub fn new(template: &Template) -> Self {
+        Self {
+            lines: Probe::new(template.orientation()),
+            search: template.search().cloned(),
+        }
+    }
+
+    /// The [`fused`] similarity. Where a template has no search code, that score is taken to say nothing either way.
+    #[must_use]
+    pub fn compare(&self, reference: &Template) -> Similarity {
+        let lines = self.lines.compare(reference.orientation());
+        fused(self.search(reference), lines)
+    }
+
+    /// A cheap stand-in for [`TemplateProbe::compare`], to put many people in an order: [`Probe::coarse`] in place of
+    /// [`Probe::compare`].
+    #[must_use]
+    pub fn coarse(&self, reference: &Template) -> Similarity {
+        let lines = self.lines.coarse(reference.orientation());
+        fused(self.search(reference), lines)
+    }
+
+    fn search(&self, reference: &Template) -> f32 {
+        let codes = self.search.as_ref().zip(reference.search());
+        codes.map_or(NEUTRAL_SEARCH, |(own, other)| own.similarity(other))
+    }
+}
+
+/// Both scores of two palms as one: the orientation codes' similarity, and that of the search codes
+/// ([`SearchCode::similarity`]) weighted by [`SEARCH_SHARE`]. Below zero the latter says no more than zero; codes that
+/// overlap too little to be compared are not alike whatever it says.
+#[must_use]
+pub fn fused(search: f32, orientation: Similarity) -> Similarity {
+    if orientation == Similarity::ZERO {
+        return Similarity::ZERO;
+    }
+    let search = Similarity::new(search).value();
+    Similarity(orientation.value() + SEARCH_SHARE * (search - orientation.value()))
+}
+
+/// An orientation code made ready to be compared with many: turned and moved sideways once for all. Wiped when
+/// dropped; 29 kB.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Probe {
     /// By turn and by shift along a row.
@@ -100,21 +158,60 @@ impl Probe {
         }
     }
 
-    /// The similarity at the best of 5 turns, up to 6 degrees either way, and 81 shifts, up to 4 cells in each
-    /// direction. Which of two codes is turned hardly matters, but is not without effect.
+    /// The similarity of the patches of two codes, each at its best about the best of 5 turns, up to 6 degrees either
+    /// way, and 81 shifts, up to 4 cells in each direction. Which of two codes is turned hardly matters, but is not
+    /// without effect.
     #[must_use]
     pub fn compare(&self, reference: &OrientationCode) -> Similarity {
-        let mut best = Similarity::ZERO;
-        for column in self.columns.iter().flatten() {
-            for start in 0..SHIFTS {
-                best = best.max(column.similarity::<ALL_ROWS>(reference, start));
+        let places = (0..self.columns.len())
+            .flat_map(|turn| (0..SHIFTS).map(move |shift| (turn, shift)))
+            .flat_map(|(turn, shift)| (0..SHIFTS).map(move |start| Place { turn, shift, start }));
+        let mut best = (Similarity::ZERO, Place::default());
+        for place in places {
+            let column = &self.columns[place.turn][place.shift];
+            let similarity = column.similarity::<ALL_ROWS>(reference, place.start);
+            if similarity > best.0 {
+                best = (similarity, place);
             }
         }
-        best
+        match best {
+            (Similarity::ZERO, _) => Similarity::ZERO,
+            (_, place) => self.patched(reference, place),
+        }
     }
 
-    /// [`Probe::compare`] for a tenth of its cost: half of the rows choose the best of 3 turns and 25 shifts, 2 cells
-    /// apart, and only the shifts about that one count. Never above it, and rarely far below for the same palm.
+    /// The similarity of the patches, each at its best about a place.
+    fn patched(&self, reference: &OrientationCode, place: Place) -> Similarity {
+        let (mut similar, mut shared) = (0.0, 0.0);
+        for row in PATCH_STARTS {
+            for column in PATCH_STARTS {
+                let best = self
+                    .about(place)
+                    .map(|(code, start)| code.patch(reference, start, (row, column)))
+                    .max_by(|a, b| a.0.total_cmp(&b.0));
+                let (similarity, cells) = best.unwrap_or_default();
+                similar += similarity * cells;
+                shared += cells;
+            }
+        }
+        Similarity::new(similar / shared)
+    }
+
+    /// The places about one, its own among them, each with the padded row that meets a reference's first.
+    fn about(&self, place: Place) -> impl Iterator<Item = (&Shifted, usize)> {
+        let near = |at: usize, reach: usize, end: usize| {
+            at.saturating_sub(reach)..(at + reach + 1).min(end)
+        };
+        let turns = &self.columns[near(place.turn, 1, self.columns.len())];
+        let shifts = near(place.shift, PATCH_REACH, SHIFTS);
+        let starts = near(place.start, PATCH_REACH, SHIFTS);
+        let codes = turns.iter().flat_map(move |turn| &turn[shifts.clone()]);
+        codes.flat_map(move |code| starts.clone().map(move |start| (code, start)))
+    }
+
+    /// How alike the codes are as a whole, for a tenth of the cost of [`Probe::compare`]: half of the rows choose the
+    /// best of 3 turns and 25 shifts, 2 cells apart, and only the shifts about that one count. It puts people in an
+    /// order; its values are lower than those of a comparison.
     #[must_use]
     pub fn coarse(&self, reference: &OrientationCode) -> Similarity {
         let every_other = || (0..SHIFTS).step_by(COARSE_STEP);
@@ -167,6 +264,14 @@ impl fmt::Debug for Probe {
     }
 }
 
+/// Where a probe lies on a reference: indices of a turn and of the shifts along and across rows.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    turn: usize,
+    shift: usize,
+    start: usize,
+}
+
 /// A code moved sideways, with empty rows above and below for the moves up and down.
 #[derive(Zeroize)]
 struct Shifted {
@@ -205,8 +310,7 @@ impl Shifted {
             let a = pair(other_low, row) ^ pair(low, row);
             let b = pair(other_middle, row) ^ pair(middle, row);
             let c = pair(other_high, row) ^ pair(high, row);
-            // A full adder: three population counts cost two.
-            let (sum, carry) = ((a ^ b ^ c) & mask, ((a & b) | (c & (a ^ b))) & mask);
+            let (sum, carry) = differences([a, b, c], mask);
             differing += sum.count_ones() + 2 * carry.count_ones();
             shared += mask.count_ones();
         }
@@ -218,6 +322,41 @@ impl Shifted {
     }
 }
 
+impl Shifted {
+    /// The similarity of a patch of the reference whose first cell is (row, column), and the cells that count; nothing
+    /// where too few of them are valid. The reference's first row lies on padded row `start`.
+    fn patch(
+        &self,
+        reference: &OrientationCode,
+        start: usize,
+        (row, column): (usize, usize),
+    ) -> (f32, f32) {
+        let across = ((1 << PATCH_SIDE) - 1) << column;
+        let across = across | across << u32::BITS;
+        let (mut differing, mut shared) = (0, 0);
+        for row in (row..row + PATCH_SIDE).step_by(2) {
+            let own = row + start;
+            let mask = across & pair(&reference.valid, row) & pair(&self.valid, own);
+            let [a, b, c] = std::array::from_fn(|plane| {
+                pair(&reference.planes[plane], row) ^ pair(&self.planes[plane], own)
+            });
+            let (sum, carry) = differences([a, b, c], mask);
+            differing += sum.count_ones() + 2 * carry.count_ones();
+            shared += mask.count_ones();
+        }
+        if shared < PATCH_OVERLAP_MIN {
+            return (0.0, 0.0);
+        }
+        let similarity = 1.0 - differing as f32 / (STEPS_MAX * shared) as f32;
+        (similarity, shared as f32)
+    }
+}
+
+/// How many of three planes differ where the mask is set, as two bits a cell: three population counts cost two.
+fn differences([a, b, c]: [u64; 3], mask: u64) -> (u64, u64) {
+    ((a ^ b ^ c) & mask, ((a & b) | (c & (a ^ b))) & mask)
+}
+
 /// As many rows as a code has, from `start` on.
 fn window(rows: &[u32; PADDED], start: usize) -> &[u32; CODE_SIDE] {
     rows[start..]
@@ -226,7 +365,7 @@ fn window(rows: &[u32; PADDED], start: usize) -> &[u32; CODE_SIDE] {
 }
 
 /// Two rows as one word.
-fn pair(rows: &[u32; CODE_SIDE], row: usize) -> u64 {
+fn pair<const ROWS: usize>(rows: &[u32; ROWS], row: usize) -> u64 {
     u64::from(rows[row]) | u64::from(rows[row + 1]) << 32
 }
 

@@ -8,6 +8,7 @@
 
 pub mod acquire;
 pub mod load;
+pub mod matcher;
 pub mod metrics;
 pub mod plot;
 pub mod protocol;

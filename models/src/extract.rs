@@ -8,18 +8,23 @@ use std::fmt;
 use crate::burst::{Burst, Light};
 use crate::hand_shape::{self, Outline, Point};
 use crate::image::GreyImage;
-use crate::params::{REGION_INPUT_MIN, SATURATED_LEVEL};
+use crate::network::{self, Embedding};
+use crate::params::{PROBE_WEIGHT, REFERENCE_WEIGHT, REGION_INPUT_MIN, SATURATED_LEVEL};
 use crate::quality::{self, Measures, Quality};
 use crate::region::{self, Region, Square};
 use crate::segment::{self, Silhouette};
-use crate::template::{Hand, Template};
+use crate::template::{Hand, SearchCode, Template};
 use crate::{code, hand_shape::Shape};
 
 /// What a capture gave.
 #[derive(Debug, Clone)]
 pub struct Extraction {
-    /// What is kept.
-    pub template: Template,
+    /// What enrolment keeps: its search code has [`REFERENCE_WEIGHT`] non-zero coordinates.
+    pub reference: Template,
+    /// What a payment searches with: [`PROBE_WEIGHT`] non-zero coordinates.
+    pub probe: Template,
+    /// What the search codes are made of: for measuring what they lose.
+    pub embedding: Embedding,
     /// How good the sample is.
     pub quality: Quality,
     /// Where the hand was, for a picture on the screen.
@@ -149,15 +154,24 @@ pub fn extract_region(image: &GreyImage, hand: Hand) -> Result<Extraction, Rejec
     finish(&region, whole_outline(image, hand))
 }
 
-/// Gates, code and score of a region.
+/// Gates, codes and score of a region.
 fn finish(region: &Region, outline: Outline) -> Result<Extraction, Rejection> {
     let measures = Measures::of(region);
     quality::gate(region, &measures)?;
     let normal = region::normalise(&region.grey);
     let code = code::orientations(&normal, &region.hand);
     let quality = quality::assess(region, &measures, &code)?;
+    let embedding = network::embedding(&normal, &region.hand);
+    let template = Template::orientation_only(outline.hand, quality.score, code);
+    let coded = |weight| match SearchCode::strongest(embedding.components(), weight) {
+        Ok(code) => Ok(template.clone().with_search(code)),
+        // Nothing was seen that tells this palm from others.
+        Err(_) => Err(Rejection::PartlyHidden),
+    };
     Ok(Extraction {
-        template: Template::orientation_only(outline.hand, quality.score, code),
+        reference: coded(REFERENCE_WEIGHT)?,
+        probe: coded(PROBE_WEIGHT)?,
+        embedding,
         quality,
         outline,
     })

@@ -148,34 +148,38 @@ fn find_valleys(
     }
 }
 
-/// The widest circles inside the mask that do not overlap, the widest first.
-fn palms(mask: &GreyImage) -> Vec<Palm> {
+/// The widest circles inside the mask that do not overlap, the widest first; each is looked for when it is asked for.
+fn palms(mask: &GreyImage) -> impl Iterator<Item = Palm> {
     let width = mask.width();
     let mut distances = vision::distances(mask);
-    let mut palms: Vec<Palm> = Vec::new();
-    for _ in 0..PALM_CANDIDATES {
-        let Some((at, radius)) = distances
-            .iter()
-            .copied()
-            .enumerate()
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-        else {
-            break;
-        };
-        let widest = palms.first().map_or(radius, |palm| palm.radius);
-        if radius < 1.0 || radius < PALM_CANDIDATE_RADIUS_MIN * widest {
-            break;
+    let mut found: Vec<Palm> = Vec::new();
+    let next = move || {
+        if let Some(last) = found.last() {
+            clear(&mut distances, width, *last);
         }
-        let centre = ((at % width) as f32, (at / width) as f32);
-        palms.push(Palm { centre, radius });
-        for (index, distance) in distances.iter_mut().enumerate() {
-            let point = ((index % width) as f32, (index / width) as f32);
-            if length(minus(point, centre)) < radius {
-                *distance = 0.0;
+        let distances = distances.iter().copied().enumerate();
+        let (at, radius) = distances.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let widest = found.first().map_or(radius, |palm| palm.radius);
+        let palm = Palm {
+            centre: ((at % width) as f32, (at / width) as f32),
+            radius,
+        };
+        found.push(palm);
+        (radius >= 1.0 && radius >= PALM_CANDIDATE_RADIUS_MIN * widest).then_some(palm)
+    };
+    std::iter::from_fn(next).take(PALM_CANDIDATES)
+}
+
+/// Sets what lies within a circle to 0.
+fn clear(values: &mut [f32], width: usize, circle: Palm) {
+    for (row, line) in values.chunks_exact_mut(width).enumerate() {
+        for (column, value) in line.iter_mut().enumerate() {
+            let apart = minus((column as f32, row as f32), circle.centre);
+            if dot(apart, apart) < circle.radius * circle.radius {
+                *value = 0.0;
             }
         }
     }
-    palms
 }
 
 pub(crate) fn plus(a: Point, b: Point) -> Point {
@@ -199,7 +203,8 @@ pub(crate) fn cross(a: Point, b: Point) -> f32 {
 }
 
 pub(crate) fn length(a: Point) -> f32 {
-    a.0.hypot(a.1)
+    // Pixels are far from where a square overflows: hypot's care is not needed.
+    dot(a, a).sqrt()
 }
 
 /// The direction of `a` with length 1; to the right when `a` has none.

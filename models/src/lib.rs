@@ -19,6 +19,8 @@ pub mod extract;
 #[cfg(feature = "extract")]
 pub mod hand_shape;
 pub mod image;
+#[cfg(feature = "extract")]
+pub mod network;
 pub mod params;
 #[cfg(feature = "extract")]
 pub mod quality;

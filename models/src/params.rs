@@ -77,6 +77,15 @@ pub const NORMALISE_SIGMA: f64 = 12.0;
 /// Added to the local standard deviation, as a share of the region's mean: flat skin is not blown up to noise.
 pub const NORMALISE_FLOOR: f32 = 0.01;
 
+// The network.
+
+/// Values of a normalised region beyond this are cut off before they are embedded (as in training).
+pub const EMBEDDED_LIMIT: f32 = 3.0;
+/// Non-zero coordinates of an enrolled search code (published: IDFace, ICCV 2025, keeps 341 of 512).
+pub const REFERENCE_WEIGHT: usize = 341;
+/// Non-zero coordinates of a probe: as many as a sum of 7 bits holds (published, same source).
+pub const PROBE_WEIGHT: usize = 63;
+
 // The orientation code.
 
 /// Standard deviation of the Gabor filter across a line, in region pixels (published: 5.6179 in Kong and Zhang,
@@ -98,6 +107,18 @@ pub const SHIFT_MAX: i32 = 4;
 pub const TURNS_DEGREES: [f32; 5] = [-6.0, -3.0, 0.0, 3.0, 6.0];
 /// Valid cells that two codes must share at a shift for it to count, of 1 024.
 pub const OVERLAP_MIN: u32 = 400;
+
+/// Side of a patch of cells that finds its own place; even, and a third of the code (synthetic).
+pub const PATCH_SIDE: usize = 12;
+/// Cells by which a patch may lie aside of where the code as a whole lies best (synthetic: how far skin stretches).
+pub const PATCH_REACH: usize = 2;
+
+// Fusion.
+
+/// Weight of the search codes' similarity in the fused one; the orientation codes' has the rest (synthetic).
+pub const SEARCH_SHARE: f32 = 0.06;
+/// The search codes' similarity that mated and non-mated pairs have alike: what a missing one counts as (synthetic).
+pub const NEUTRAL_SEARCH: f32 = 0.35;
 
 // Quality.
 

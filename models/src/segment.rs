@@ -46,7 +46,11 @@ impl Silhouette {
 /// [`Rejection::NoHand`] when nothing stands out from the ground.
 pub(crate) fn segment(image: &GreyImage, contrast: &GreyImage) -> Result<Silhouette, Rejection> {
     let (grey, scale) = shrink(image);
-    let (mut bright, _) = shrink(contrast);
+    let mut bright = if std::ptr::eq(image, contrast) {
+        grey.clone()
+    } else {
+        shrink(contrast).0
+    };
     if edge_is_bright(&bright_class(&bright)) {
         bright = map(&bright, |value| 255 - value);
     }
@@ -92,10 +96,11 @@ fn square_root(value: u8) -> u8 {
 }
 
 pub(crate) fn map(image: &GreyImage, value: impl Fn(u8) -> u8) -> GreyImage {
+    let values: [u8; 256] = std::array::from_fn(|grey| value(grey as u8));
     let mut out = image.clone();
     out.pixels_mut()
         .iter_mut()
-        .for_each(|pixel| *pixel = value(*pixel));
+        .for_each(|pixel| *pixel = values[usize::from(*pixel)]);
     out
 }
 

@@ -6,7 +6,7 @@
 //! | 1 | 1 | [`ModelVersion`] that made it |
 //! | 2 | 1 | [`Hand`]: 0 right, 1 left |
 //! | 3 | 1 | quality, 0 to 100 |
-//! | 4 | 128 | [`SearchCode`]: 512 ternary digits, 2 bits each; all zero in [`ModelVersion::ORIENTATION_ONLY`] |
+//! | 4 | 128 | [`SearchCode`]: 512 signs, then which are kept; all zero in [`ModelVersion::ORIENTATION_ONLY`] |
 //! | 132 | 384 | orientation code: three bit planes of 32 rows, each row one little-endian `u32` (bit x = column x) |
 //!
 //! An orientation is one of six, written in the three planes as the Johnson code of Kong and Zhang, "Competitive Coding
@@ -60,9 +60,9 @@ pub enum TemplateError {
     /// The quality is above 100.
     #[error("quality {0} is out of range: 0 to 100")]
     Quality(u8),
-    /// The search code is damaged, or one stands where the model version has none.
+    /// A search code stands where the model version has none.
     #[error(
-        "search code: a digit is both +1 and -1, or the model has none: extract the template again"
+        "search code: this model has none, but bytes stand in its place: extract the template again"
     )]
     Search,
 }
@@ -318,8 +318,7 @@ fn read_search(
     let bytes = bytes[SEARCH_AT..ORIENTATION_AT].try_into();
     let bytes: &[u8; SEARCH_CODE_BYTES] = bytes.expect("invariant: 128 bytes");
     if model == ModelVersion::WITH_SEARCH_CODE {
-        let code = SearchCode::from_bytes(bytes).map_err(|_| TemplateError::Search)?;
-        Ok(Some(code))
+        Ok(Some(SearchCode::from_bytes(bytes)))
     } else if *bytes == [0; SEARCH_CODE_BYTES] {
         Ok(None)
     } else {

@@ -16,6 +16,22 @@ NORMALISE_FLOOR = 0.01
 LIMIT = 3.0  # of a normalised value
 TOGETHER = 16  # samples
 NOISE = math.log(0.0015), math.log(0.02)  # of full scale
+# Anatomy: pads below the fingers and the valleys between them, the balls of thumb and little finger, what lies between.
+# Middle (x, y), width along x and y, height.
+PADS = [
+    (-0.75, -0.75, 0.14, 0.22, 1.0),
+    (-0.27, -0.80, 0.14, 0.20, 1.0),
+    (0.22, -0.78, 0.14, 0.20, 1.0),
+    (0.70, -0.70, 0.14, 0.22, 1.0),
+    (-0.51, -0.85, 0.06, 0.25, -0.8),
+    (-0.02, -0.85, 0.06, 0.25, -0.8),
+    (0.46, -0.82, 0.06, 0.25, -0.8),
+    (0.50, 0.45, 0.30, 0.45, 1.0),
+    (-0.35, 0.50, 0.30, 0.45, 0.8),
+    (0.08, 0.75, 0.12, 0.40, -0.8),
+    (0.00, -0.10, 0.50, 0.20, -0.6),
+    (-0.90, 0.30, 0.20, 0.60, -0.5),
+]
 QUANTISER = [  # of luminance: ITU-T T.81, table K.1
     [16, 11, 10, 16, 24, 40, 51, 61],
     [12, 12, 14, 19, 26, 58, 60, 55],
@@ -72,11 +88,12 @@ class Renderer:
         self.strength = strength
         self.smooth = gaussian(SIDE, NORMALISE_SIGMA)
         self.blurs = torch.stack([gaussian(SIDE, s) for s in (0.3, 0.6, 0.9, 1.2, 1.6)])
-        self.lattices = {n: lattice(n) for n in (3, 4, 6, 8, 16)}
+        self.lattices = {n: lattice(n) for n in (3, 4, 6, 8, 16, 32)}
         self.cosines = cosine_transform()
         self.quantiser = torch.tensor(QUANTISER, dtype=torch.float32).repeat(SIDE // 8, SIDE // 8)
         axis = (torch.arange(SIDE) + 0.5) * (2 / SIDE) - 1
         self.y, self.x = torch.meshgrid(axis, axis, indexing="ij")
+        self.pads = torch.tensor(PADS)
 
     def normal(self, *shape):
         return torch.randn(*shape, generator=self.random)
@@ -95,9 +112,9 @@ class Renderer:
     def places(self, batch):
         """Where each pixel of each sample looks: the region is never cut quite the same way twice."""
         s = self.strength
-        px, py = self.within(-0.10 * s, 0.10 * s, batch), self.within(-0.10 * s, 0.10 * s, batch)
+        px, py = self.within(-0.15 * s, 0.15 * s, batch), self.within(-0.15 * s, 0.15 * s, batch)
         scale = 1 + s * (self.within(0.84, 1.10, batch) - 1)
-        stretch = 1 + self.within(-0.06 * s, 0.06 * s, batch)
+        stretch = 1 + self.within(-0.10 * s, 0.10 * s, batch)
         depth = 1 / (1 + px * self.x + py * self.y)
         x, y = self.x * depth * scale * stretch, self.y * depth * scale / stretch
         turn = 0.10 * s * self.normal(batch, 1, 1)
@@ -106,9 +123,13 @@ class Renderer:
             x * cos - y * sin + self.within(-0.11 * s, 0.11 * s, batch),
             x * sin + y * cos + self.within(-0.11 * s, 0.11 * s, batch),
         )
-        x = x + s * (0.035 * self.field(4, batch) + 0.010 * self.field(8, batch))
-        y = y + s * (0.035 * self.field(4, batch) + 0.010 * self.field(8, batch))
+        x, y = x + s * self.flow(batch), y + s * self.flow(batch)
         return torch.stack([x, y], -1) / REACH
+
+    def flow(self, batch):
+        """A hand that cups or folds its thumb moves the skin over its bones, in the large more than in the small."""
+        large = self.within(0.0, 0.05, batch) * self.field(3, batch)
+        return large + 0.03 * self.field(4, batch) + 0.010 * self.field(8, batch)
 
     def skin(self, layers):
         """Reflectance of the skin: near infrared shows veins, visible light does not."""
@@ -132,6 +153,27 @@ class Renderer:
         down = F.pad(depth[:, 2:] - depth[:, :-2], (0, 0, 1, 1))
         return across * angle.cos() + down * angle.sin()
 
+    def pad_light(self, batch):
+        """How the light falls on the pads of the palm: everybody has them, so that they tell nobody apart."""
+        axis = torch.linspace(-1, 1, 32)
+        pads = self.pads.expand(batch, *self.pads.shape)
+        middle = pads[..., :2] + 0.07 * self.normal(*pads.shape[:2], 2)
+        width = pads[..., 2:4] * (0.25 * self.normal(*pads.shape[:2], 2)).exp()
+        across, down = ((axis - middle[..., None]) / width[..., None]).square().mul(-0.5).exp().unbind(2)
+        height = pads[..., 4] * self.within(-0.5, 1.0, batch)[..., 0] + 0.4 * self.normal(*pads.shape[:2])
+        light = torch.einsum("bk,bky,bkx->byx", height, down, across)
+        strength = self.chance(0.85, batch) * self.within(0.0, 0.35, batch)
+        fine = self.lattices[32]
+        return (1 + strength * (fine @ light @ fine.T)).clamp(0.3, 1.7) * self.edge_light(batch)
+
+    def edge_light(self, batch):
+        """The palm curves away towards its edges, and regions end there."""
+        light = 1
+        for beyond in (1 - self.x, 1 + self.x, 1 - self.y, 1 + self.y):
+            depth = self.chance(0.4, batch) * self.within(0.0, 0.5, batch)
+            light = light * (1 - depth * (-beyond / self.within(0.03, 0.2, batch)).exp())
+        return light
+
     def __call__(self, layers):
         """(batch, 4, S, S) layers of 0 to 255 give (batch, 1, 128, 128) normalised samples."""
         # A few at a time stay in the processor's cache.
@@ -148,7 +190,7 @@ class Renderer:
         px, py = self.within(-0.35, 0.35, batch), self.within(-0.35, 0.35, batch)
         light = 1 + px * self.x + py * self.y
         light = light - self.within(-0.2, 0.2, batch) * 0.5 * (self.x**2 + self.y**2)
-        light = light.clamp(min=0.1) * (1 + 0.08 * self.field(3, batch))
+        light = light.clamp(min=0.1) * (1 + 0.08 * self.field(3, batch)) * self.pad_light(batch)
         value = (0.55 * value * light).clamp(0, 1) ** self.within(0.7, 1.4, batch)
         value, covered = self.covered(value)
         which = torch.randint(len(self.blurs), (batch,), generator=self.random)

@@ -97,7 +97,7 @@ impl Gallery {
     pub fn add<'a>(&self, customer: CustomerId, samples: impl IntoIterator<Item = &'a Template>) {
         let mut shelves = self.write();
         for sample in samples {
-            shelves.of_mut(sample).add(customer, sample.orientation());
+            shelves.of_mut(sample).add(customer, sample);
         }
     }
 
@@ -106,7 +106,7 @@ impl Gallery {
         self.write().remove(customer);
     }
 
-    /// Whose palm this is. Only samples of the same hand and the same extractor are looked at.
+    /// Whose palm this is. Only samples of the same hand are looked at.
     #[must_use]
     pub fn identify(&self, probe: &Template) -> Identity {
         let ranking = self.rank(probe, |_| true);
@@ -125,9 +125,7 @@ impl Gallery {
     /// Whether two samples are of one palm.
     #[must_use]
     pub fn are_of_one_palm(&self, a: &Template, b: &Template) -> bool {
-        a.hand() == b.hand()
-            && a.model() == b.model()
-            && compare(a.orientation(), b.orientation()) >= self.policy.agreement()
+        a.hand() == b.hand() && compare(a, b) >= self.policy.agreement()
     }
 
     /// How a probe fits the samples of its hand that this customer has: `None` when there are none.
@@ -138,7 +136,7 @@ impl Gallery {
             .of(probe)
             .into_iter()
             .flat_map(|shelf| shelf.samples_of(customer));
-        let best = own.map(|code| compare(probe.orientation(), code)).max()?;
+        let best = own.map(|sample| compare(probe, sample)).max()?;
         Some(best >= self.policy.agreement())
     }
 
@@ -159,14 +157,8 @@ impl Gallery {
         let Some(shelf) = shelves.of(probe) else {
             return Vec::new();
         };
-        self.pool.install(|| {
-            search::rank(
-                shelf,
-                probe.orientation(),
-                self.policy.coarse_candidates,
-                wanted,
-            )
-        })
+        self.pool
+            .install(|| search::rank(shelf, probe, self.policy.coarse_candidates, wanted))
     }
 }
 

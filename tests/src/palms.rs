@@ -48,7 +48,7 @@ pub fn template(person: u64, sample: u64) -> Result<Template> {
     let taken = tried.filter_map(Result::ok).next();
     Ok(taken
         .with_context(|| format!("no capture of person {person} was taken"))?
-        .template)
+        .reference)
 }
 
 /// Random bytes for an id or a nonce.

@@ -63,8 +63,10 @@ pub struct Ticket(u64);
 
 /// What one capture gave.
 pub struct Capture {
-    /// The template, in the clear: it is sealed before it leaves the process.
-    pub template: Template,
+    /// The template to enrol, in the clear: it is sealed before it leaves the process.
+    pub reference: Template,
+    /// The template to pay with, in the clear likewise.
+    pub probe: Template,
     /// The nonce that the frames carried.
     pub nonce: [u8; NONCE_BYTES],
     /// When the last frame had arrived, on the till's clock.
@@ -77,7 +79,7 @@ pub struct Capture {
 
 impl fmt::Debug for Capture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Capture({:?})", self.template)
+        write!(f, "Capture({:?})", self.probe)
     }
 }
 
@@ -449,15 +451,16 @@ impl Owner {
             tracing::warn!("the reader's frames are larger than the extractor takes");
             return Ok(Taken::Again(Guidance::ONCE_MORE));
         };
-        let template = match extract(&burst) {
-            Ok(extraction) => extraction.template,
+        let extraction = match extract(&burst) {
+            Ok(extraction) => extraction,
             Err(rejection) => return Ok(Taken::Again(rejection.into())),
         };
         drop(burst);
         let capture = last_frame_at.saturating_sub(began);
         let extract = self.clock.now().saturating_sub(last_frame_at);
         Ok(Taken::Template(Box::new(Capture {
-            template,
+            reference: extraction.reference,
+            probe: extraction.probe,
             nonce,
             last_frame_at,
             capture,

@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
 use palm_models::burst::Light;
-use palm_models::compare::Probe;
 use palm_models::eval::acquire::{Acquired, Content, Synthetic, from_images, from_synthetic};
 use palm_models::eval::load::{ImageSet, SideRule};
+use palm_models::eval::matcher::{Codes, Matcher};
 use palm_models::eval::plot::{Curve, svg};
-use palm_models::eval::protocol::{all_pairs, cross_session};
+use palm_models::eval::protocol::{Outcome, Sample, all_pairs, cross_session};
 use palm_models::eval::report::SetReport;
-use palm_models::template::{Hand, Template};
+use palm_models::template::Hand;
 
 /// Error rates of palm recognition, reported as ISO/IEC 19795-1 asks for.
 ///
@@ -39,6 +39,9 @@ struct Arguments {
     /// Light of whole-hand images. auto: near infrared if the set's name has "nir" in it, else visible.
     #[arg(long, value_enum, default_value = "auto")]
     light: LightChoice,
+    /// How samples are compared; may be given several times.
+    #[arg(long, value_enum, default_value = "fused")]
+    matcher: Vec<MatcherChoice>,
     /// One JSON object a set and protocol, one a line; images that failed are listed on standard error.
     #[arg(long)]
     json: bool,
@@ -64,6 +67,32 @@ enum HandChoice {
     Auto,
     Left,
     Right,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MatcherChoice {
+    /// Search and orientation codes, as the product compares.
+    Fused,
+    /// Embeddings in place of search codes: what the sparse codes cost.
+    FusedUnprotected,
+    /// Orientation codes alone.
+    Orientation,
+    /// Search codes alone.
+    Search,
+    /// Embeddings alone.
+    Embedding,
+}
+
+impl MatcherChoice {
+    fn matcher(self) -> Matcher {
+        match self {
+            Self::Fused => Matcher::Fused,
+            Self::FusedUnprotected => Matcher::FusedUnprotected,
+            Self::Orientation => Matcher::Orientation,
+            Self::Search => Matcher::Search,
+            Self::Embedding => Matcher::Embedding,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -151,11 +180,7 @@ impl Arguments {
         let outcomes = if self.expect_refusal {
             Vec::new()
         } else {
-            let crossed = cross_session(&samples, similarity);
-            crossed
-                .into_iter()
-                .chain([all_pairs(&samples, similarity)])
-                .collect()
+            self.compared(&samples)
         };
         SetReport {
             set,
@@ -165,6 +190,18 @@ impl Arguments {
             ms_per_image,
             outcomes,
         }
+    }
+
+    fn compared(&self, samples: &[Sample<Codes>]) -> Vec<(Matcher, Outcome)> {
+        let mut outcomes = Vec::new();
+        for choice in &self.matcher {
+            let matcher = choice.matcher();
+            let prepared = |probe: &Codes| matcher.prepared(probe);
+            let crossed = cross_session(samples, prepared).into_iter();
+            let protocols = crossed.chain([all_pairs(samples, prepared)]);
+            outcomes.extend(protocols.map(|outcome| (matcher, outcome)));
+        }
+        outcomes
     }
 
     fn show(&self, report: &SetReport) -> anyhow::Result<()> {
@@ -179,14 +216,14 @@ impl Arguments {
     }
 }
 
-fn similarity(probe: &Template) -> impl Fn(&Template) -> f32 + use<> {
-    let probe = Probe::new(probe.orientation());
-    move |reference| probe.compare(reference.orientation()).value()
-}
-
 fn curves_of(report: &SetReport) -> Vec<Curve> {
-    let curve = |outcome: &palm_models::eval::protocol::Outcome| Curve {
-        name: format!("{} {}", report.set, outcome.protocol.name()),
+    let curve = |(matcher, outcome): &(Matcher, Outcome)| Curve {
+        name: format!(
+            "{} {} {}",
+            report.set,
+            outcome.protocol.name(),
+            matcher.name()
+        ),
         points: outcome.scores.trade_off(),
     };
     report

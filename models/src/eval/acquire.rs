@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::load::{self, ImageSet, LoadError, Picture, SideRule};
+use super::matcher::Codes;
 use super::protocol::Sample;
 use super::report::Failure;
 use crate::burst::{Burst, Light};
 use crate::extract::{Rejection, extract, extract_region};
 use crate::image::GreyImage;
 use crate::synth::{self, Identity, Pose};
-use crate::template::{Hand, Template};
+use crate::template::Hand;
 
 /// What the images of a set show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub struct Synthetic {
 /// What became of the images of a set.
 #[derive(Debug)]
 pub struct Acquired {
-    /// Templates, in the order of the images.
-    pub samples: Vec<Sample<Template>>,
+    /// Codes, in the order of the images.
+    pub samples: Vec<Sample<Codes>>,
     /// Images that gave none.
     pub failures: Vec<Failure>,
     /// Mean time from grey image to template, milliseconds.
@@ -146,24 +147,24 @@ impl Capture {
         }
     }
 
-    fn template(&self) -> Result<Template, Rejection> {
+    fn codes(&self) -> Result<Codes, Rejection> {
         match self {
             Self::Region(image, hand) => extract_region(image, *hand),
             Self::WholeHand(burst) => extract(burst),
         }
-        .map(|extraction| extraction.template)
+        .map(Codes::from)
     }
 }
 
 /// One image, tried.
 struct Attempt {
-    outcome: Result<Sample<Template>, Failure>,
+    outcome: Result<Sample<Codes>, Failure>,
     took: Duration,
 }
 
 fn attempt(capture: &Capture, image: String, hand: usize, session: u32) -> Attempt {
-    let (template, took) = timed(|| capture.template());
-    let outcome = match template {
+    let (codes, took) = timed(|| capture.codes());
+    let outcome = match codes {
         Ok(code) => Ok(Sample {
             hand,
             session,

@@ -9,9 +9,14 @@
 //! all pairs: when the most similar other sample is of its own hand (leave one out). Probes without a mate are left
 //! out.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::metrics::{Rate, Scores};
+
+/// Hands that a search hands on to a closer look.
+pub const SHORT_LIST: usize = 32;
 
 /// One sample of one hand; `C` is what is compared.
 #[derive(Debug, Clone)]
@@ -53,6 +58,8 @@ pub struct Outcome {
     pub scores: Scores,
     /// Probes whose own hand came first.
     pub rank1: Rate,
+    /// Probes whose own hand came among the first [`SHORT_LIST`].
+    pub short_list: Rate,
     /// The same with one reference a hand; cross-session only.
     pub rank1_one_reference: Option<Rate>,
 }
@@ -70,7 +77,7 @@ pub fn all_pairs<C: Sync, F: Fn(&C) -> f32>(
             let similarity = prepare(&probe.code);
             for (index, reference) in everything.iter().filter(|(index, _)| index != at) {
                 let score = similarity(&reference.code);
-                row.rank(probe.hand == reference.hand, score);
+                row.rank(probe, reference, score);
                 if index < at {
                     row.keep(probe.hand == reference.hand, score);
                 }
@@ -78,11 +85,16 @@ pub fn all_pairs<C: Sync, F: Fn(&C) -> f32>(
             row
         })
         .collect();
-    let (scores, rank1) = gather(rows);
+    let Gathered {
+        scores,
+        rank1,
+        short_list,
+    } = gather(rows);
     Outcome {
         protocol: Protocol::AllPairs,
         scores,
         rank1,
+        short_list,
         rank1_one_reference: None,
     }
 }
@@ -103,12 +115,12 @@ pub fn cross_session<C: Sync, F: Fn(&C) -> f32>(
         let similarity = prepare(&probe.code);
         for reference in references {
             let score = similarity(&reference.code);
-            row.rank(probe.hand == reference.hand, score);
+            row.rank(probe, reference, score);
             row.keep(probe.hand == reference.hand, score);
         }
         row
     };
-    let (scores, rank1) = gather(
+    let all = gather(
         probes
             .par_iter()
             .map(|probe| score_row(&references, probe))
@@ -124,7 +136,7 @@ pub fn cross_session<C: Sync, F: Fn(&C) -> f32>(
         })
         .map(|(_, sample)| *sample)
         .collect();
-    let (_, one) = gather(
+    let one = gather(
         probes
             .par_iter()
             .map(|probe| score_row(&firsts, probe))
@@ -133,9 +145,10 @@ pub fn cross_session<C: Sync, F: Fn(&C) -> f32>(
     let protocol = Protocol::CrossSession;
     Some(Outcome {
         protocol,
-        scores,
-        rank1,
-        rank1_one_reference: Some(one),
+        scores: all.scores,
+        rank1: all.rank1,
+        short_list: all.short_list,
+        rank1_one_reference: Some(one.rank1),
     })
 }
 
@@ -145,7 +158,8 @@ struct Row {
     genuine: Vec<f32>,
     impostor: Vec<f32>,
     best_mate: Option<f32>,
-    best_other: Option<f32>,
+    /// By hand.
+    best_others: BTreeMap<usize, f32>,
 }
 
 impl Row {
@@ -157,28 +171,50 @@ impl Row {
         }
     }
 
-    fn rank(&mut self, mated: bool, score: f32) {
-        let best = if mated {
-            &mut self.best_mate
+    fn rank<C>(&mut self, probe: &Sample<C>, reference: &Sample<C>, score: f32) {
+        let best = if probe.hand == reference.hand {
+            self.best_mate.get_or_insert(score)
         } else {
-            &mut self.best_other
+            self.best_others.entry(reference.hand).or_insert(score)
         };
-        *best = Some(best.map_or(score, |before| before.max(score)));
+        *best = best.max(score);
+    }
+
+    /// How many hands come before the own one; one as good comes before it too.
+    fn before(&self) -> Option<usize> {
+        let own = self.best_mate.filter(|_| !self.best_others.is_empty())?;
+        Some(
+            self.best_others
+                .values()
+                .filter(|best| **best >= own)
+                .count(),
+        )
     }
 }
 
-fn gather(rows: Vec<Row>) -> (Scores, Rate) {
+struct Gathered {
+    scores: Scores,
+    rank1: Rate,
+    short_list: Rate,
+}
+
+fn gather(rows: Vec<Row>) -> Gathered {
+    let before: Vec<usize> = rows.iter().filter_map(Row::before).collect();
+    let within = |rank: usize| Rate {
+        hits: before.iter().filter(|before| **before < rank).count(),
+        of: before.len(),
+    };
+    let (rank1, short_list) = (within(1), within(SHORT_LIST));
     let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
-    let mut rank1 = Rate { hits: 0, of: 0 };
     for row in rows {
         genuine.extend(row.genuine);
         impostor.extend(row.impostor);
-        if let (Some(mate), Some(other)) = (row.best_mate, row.best_other) {
-            rank1.of += 1;
-            rank1.hits += usize::from(mate > other);
-        }
     }
-    (Scores::new(genuine, impostor), rank1)
+    Gathered {
+        scores: Scores::new(genuine, impostor),
+        rank1,
+        short_list,
+    }
 }
 
 #[cfg(test)]

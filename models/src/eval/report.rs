@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::matcher::Matcher;
 use super::metrics::{OperatingPoint, Rate, Scores};
-use super::protocol::Outcome;
+use super::protocol::{Outcome, SHORT_LIST};
 
 /// The false accept rates that are reported, with their names in JSON.
 pub const FALSE_ACCEPT_RATES: [(&str, f64); 4] = [
@@ -38,8 +39,8 @@ pub struct SetReport {
     pub failures: Vec<Failure>,
     /// Mean time from grey image to template, milliseconds.
     pub ms_per_image: f64,
-    /// The protocols that could be run.
-    pub outcomes: Vec<Outcome>,
+    /// What was compared, and how, with the protocols that could be run.
+    pub outcomes: Vec<(Matcher, Outcome)>,
 }
 
 /// One line of JSON. Rates are fractions; a rate that cannot be measured is null.
@@ -47,6 +48,7 @@ pub struct SetReport {
 struct Line<'a> {
     set: &'a str,
     protocol: &'a str,
+    matcher: &'a str,
     hands: usize,
     images: usize,
     fta: Option<f64>,
@@ -58,6 +60,7 @@ struct Line<'a> {
     threshold_at_far: BTreeMap<&'a str, Option<f32>>,
     tar_at_zero_false_accepts: Option<f64>,
     rank1: Option<f64>,
+    rank32: Option<f64>,
     rank1_one_reference: Option<f64>,
     ms_per_image: f64,
 }
@@ -101,19 +104,20 @@ impl SetReport {
     /// When a number is not finite, which no measurement gives.
     pub fn json_lines(&self) -> serde_json::Result<String> {
         let mut text = String::new();
-        for outcome in &self.outcomes {
-            text.push_str(&serde_json::to_string(&self.line(outcome))?);
+        for (matcher, outcome) in &self.outcomes {
+            text.push_str(&serde_json::to_string(&self.line(*matcher, outcome))?);
             text.push('\n');
         }
         Ok(text)
     }
 
-    fn line<'a>(&'a self, outcome: &'a Outcome) -> Line<'a> {
+    fn line<'a>(&'a self, matcher: Matcher, outcome: &'a Outcome) -> Line<'a> {
         let points = FALSE_ACCEPT_RATES.map(|(name, far)| (name, outcome.scores.at_far(far)));
         let tar = |point: OperatingPoint| point.true_accepts;
         Line {
             set: &self.set,
             protocol: outcome.protocol.name(),
+            matcher: matcher.name(),
             hands: self.hands,
             images: self.images,
             fta: self.failure_to_acquire().fraction(),
@@ -134,6 +138,7 @@ impl SetReport {
                 .at_zero_false_accepts()
                 .and_then(|point| tar(point).fraction()),
             rank1: outcome.rank1.fraction(),
+            rank32: outcome.short_list.fraction(),
             rank1_one_reference: outcome.rank1_one_reference.and_then(Rate::fraction),
             ms_per_image: self.ms_per_image,
         }
@@ -160,8 +165,8 @@ impl SetReport {
     #[must_use]
     pub fn table(&self) -> String {
         let mut text = self.heading("failure to acquire");
-        for outcome in &self.outcomes {
-            text.push_str(&outcome_table(outcome));
+        for (matcher, outcome) in &self.outcomes {
+            text.push_str(&outcome_table(*matcher, outcome));
         }
         text
     }
@@ -196,10 +201,10 @@ impl SetReport {
     }
 }
 
-fn outcome_table(outcome: &Outcome) -> String {
+fn outcome_table(matcher: Matcher, outcome: &Outcome) -> String {
     let scores = &outcome.scores;
     let (genuine, impostor) = (scores.genuine().len(), scores.impostor().len());
-    let name = outcome.protocol.name();
+    let name = format!("{}, {}", outcome.protocol.name(), matcher.name());
     let mut text = format!("  {name}: {genuine} mated, {impostor} non-mated comparisons\n");
     line(
         &mut text,
@@ -223,6 +228,13 @@ fn outcome_table(outcome: &Outcome) -> String {
     line(
         &mut text,
         &format!("rank 1              {}", shown(outcome.rank1)),
+    );
+    line(
+        &mut text,
+        &format!(
+            "rank {SHORT_LIST} or better   {}",
+            shown(outcome.short_list)
+        ),
     );
     if let Some(rate) = outcome.rank1_one_reference {
         line(&mut text, &format!("rank 1, one reference {}", shown(rate)));

@@ -7,11 +7,11 @@ use crate::drawn::Drawing;
 fn template(drawing: Drawing) -> Template {
     extract(&drawing.burst())
         .expect("a plain hand is accepted")
-        .template
+        .reference
 }
 
 fn likeness(a: Drawing, b: Drawing) -> f32 {
-    compare(template(a).orientation(), template(b).orientation()).value()
+    compare(&template(a), &template(b)).value()
 }
 
 #[test]

@@ -5,7 +5,7 @@
     reason = "pixel maths: a direction needs no double"
 )]
 
-use super::{Palm, Point, length, minus, times};
+use super::{Palm, Point, dot, minus, times};
 use crate::image::GreyImage;
 use crate::params::{GAP_BRIDGE, GAP_DEPTH_MIN, GAP_RADIUS_MIN, GAP_REACH, SPECK_WIDTH};
 use crate::segment::{Silhouette, medians};
@@ -22,15 +22,15 @@ pub(crate) fn part_fingers(silhouette: &Silhouette, palm: Palm) -> GreyImage {
     let depth_min = GAP_DEPTH_MIN * median;
     let mut ground = mask.clone();
     let width = mask.width();
-    for (index, pixel) in ground.pixels_mut().iter_mut().enumerate() {
-        let depth = f32::from(closed.pixels()[index]) - f32::from(grey.pixels()[index]);
-        let point = ((index % width) as f32, (index / width) as f32);
-        let far = length(minus(point, palm.centre)) > GAP_RADIUS_MIN * palm.radius;
-        *pixel = if *pixel == 0 || (far && depth > depth_min) {
-            255
-        } else {
-            0
+    let near = (GAP_RADIUS_MIN * palm.radius).powi(2);
+    let pixels = ground.pixels_mut().iter_mut().zip(closed.pixels());
+    for (index, ((pixel, closed), grey)) in pixels.zip(grey.pixels()).enumerate() {
+        let is_gap = || {
+            let point = ((index % width) as f32, (index / width) as f32);
+            let apart = minus(point, palm.centre);
+            f32::from(*closed) - f32::from(*grey) > depth_min && dot(apart, apart) > near
         };
+        *pixel = if *pixel == 0 || is_gap() { 255 } else { 0 };
     }
     let bridge = times(along, GAP_BRIDGE * palm.radius);
     let mut fingers = vision::close(&ground, Brush::Line(bridge.0, bridge.1));

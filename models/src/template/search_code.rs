@@ -1,4 +1,5 @@
-//! The search code: 512 coordinates, each +1, -1 or 0, made of the signs of an embedding's largest components.
+//! The search code: the signs of an embedding's 512 components, and which of them are the largest. Those are the
+//! coordinates +1 and -1 that the encrypted gallery searches by; the others count as 0 there.
 
 use std::fmt;
 
@@ -17,9 +18,6 @@ const PLANE_BYTES: usize = SEARCH_CODE_BYTES / 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchCodeError {
-    /// One coordinate is +1 and -1 at once.
-    #[error("a search code has a coordinate that is both +1 and -1: the bytes are damaged")]
-    Contradiction,
     /// A component of the embedding is not a number, or infinite.
     #[error("an embedding has a component that is no finite number: extract the palm again")]
     NotFinite,
@@ -31,14 +29,15 @@ pub enum SearchCodeError {
     TooSparse(usize),
 }
 
-/// 512 ternary coordinates in 128 bytes: a plane of 512 bits for +1, then one for -1, coordinate 0 first, lowest bit
-/// of a byte first. Zeroized when dropped; `Debug` shows the number of non-zero coordinates only.
+/// 512 signs and which of them are kept, in 128 bytes: a plane of 512 bits that are set where a component is below
+/// zero, then one where it is kept, coordinate 0 first, lowest bit of a byte first. Zeroized when dropped; `Debug`
+/// shows the number of non-zero coordinates only.
 ///
 /// After IDFace (ICCV 2025), which keeps 341 of 512 coordinates of an enrolled face and 63 or 127 of a probe.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct SearchCode {
-    plus: [u64; WORDS],
-    minus: [u64; WORDS],
+    negative: [u64; WORDS],
+    kept: [u64; WORDS],
 }
 
 impl fmt::Debug for SearchCode {
@@ -49,12 +48,11 @@ impl fmt::Debug for SearchCode {
 
 impl SearchCode {
     const ZERO: Self = Self {
-        plus: [0; WORDS],
-        minus: [0; WORDS],
+        negative: [0; WORDS],
+        kept: [0; WORDS],
     };
 
-    /// Keeps the sign of the `weight` components of largest magnitude and sets the others to zero; of equal ones the
-    /// first are kept.
+    /// Keeps the `weight` components of largest magnitude, of equal ones the first.
     ///
     /// # Errors
     /// [`SearchCodeError::NotFinite`]; [`SearchCodeError::TooSparse`] when more than 512 are wanted, or a kept
@@ -72,12 +70,15 @@ impl SearchCode {
         let kept = kept.filter(|kept| kept.iter().all(|at| embedding[*at] != 0.0));
         let mut code = Self::ZERO;
         for &at in kept.ok_or(SearchCodeError::TooSparse(weight))? {
-            code.put(at, if embedding[at] > 0.0 { 1 } else { -1 });
+            code.kept[at / 64] |= 1 << (at % 64);
+        }
+        for (at, component) in embedding.iter().enumerate() {
+            code.negative[at / 64] |= u64::from(*component < 0.0) << (at % 64);
         }
         Ok(code)
     }
 
-    /// The code with these coordinates.
+    /// The code with these coordinates; what is 0 has no sign to speak of.
     ///
     /// # Errors
     /// [`SearchCodeError::NotTernary`].
@@ -93,63 +94,69 @@ impl SearchCode {
     }
 
     fn put(&mut self, at: usize, value: i8) {
-        self.plus[at / 64] |= u64::from(value == 1) << (at % 64);
-        self.minus[at / 64] |= u64::from(value == -1) << (at % 64);
+        self.negative[at / 64] |= u64::from(value == -1) << (at % 64);
+        self.kept[at / 64] |= u64::from(value != 0) << (at % 64);
     }
 
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// [`SearchCodeError::Contradiction`].
-    pub fn from_bytes(bytes: &[u8; SEARCH_CODE_BYTES]) -> Result<Self, SearchCodeError> {
+    /// Reads the stored form; any bytes are one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; SEARCH_CODE_BYTES]) -> Self {
         let (words, _) = bytes.as_chunks::<WORD_BYTES>();
         let plane = |first: usize| std::array::from_fn(|at| u64::from_le_bytes(words[first + at]));
-        let code = Self {
-            plus: plane(0),
-            minus: plane(PLANE_BYTES / WORD_BYTES),
-        };
-        let is_sound = code.plus.iter().zip(&code.minus).all(|(p, m)| p & m == 0);
-        is_sound
-            .then_some(code)
-            .ok_or(SearchCodeError::Contradiction)
+        Self {
+            negative: plane(0),
+            kept: plane(PLANE_BYTES / WORD_BYTES),
+        }
     }
 
     /// The stored form.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; SEARCH_CODE_BYTES] {
         let mut out = [0; SEARCH_CODE_BYTES];
-        let words = self.plus.iter().chain(&self.minus);
+        let words = self.negative.iter().chain(&self.kept);
         for (own, word) in out.as_chunks_mut::<WORD_BYTES>().0.iter_mut().zip(words) {
             *own = word.to_le_bytes();
         }
         out
     }
 
-    /// Number of non-zero coordinates, 0 to 512.
+    /// Number of coordinates that are kept, 0 to 512.
     #[must_use]
     pub fn weight(&self) -> u32 {
-        let words = self.plus.iter().chain(&self.minus);
-        words.map(|word| word.count_ones()).sum()
+        self.kept.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Coordinate `at`.
+    /// Coordinate `at`: +1, -1, or 0 where it is not kept.
     ///
     /// # Panics
     /// When `at` is 512 or more.
     #[must_use]
     pub fn coordinate(&self, at: usize) -> i8 {
         let bit = |plane: &[u64; WORDS]| i8::from(plane[at / 64] >> (at % 64) & 1 == 1);
-        bit(&self.plus) - bit(&self.minus)
+        bit(&self.kept) * (1 - 2 * bit(&self.negative))
     }
 
-    /// The inner product: -512 to 512.
+    /// The inner product of the coordinates: -512 to 512.
     #[must_use]
     pub fn dot(&self, other: &Self) -> i16 {
+        self.balance(other, |word| self.kept[word] & other.kept[word])
+    }
+
+    /// How many more of the coordinates that `reference` keeps have this code's sign than have not, as a share of them:
+    /// -1 to 1, about 0 for different palms. It sees more than [`SearchCode::dot`], as all signs of this code count.
+    #[must_use]
+    pub fn similarity(&self, reference: &Self) -> f32 {
+        let most = u16::try_from(reference.weight()).expect("invariant: at most 512");
+        f32::from(self.balance(reference, |word| reference.kept[word])) / f32::from(most.max(1))
+    }
+
+    /// Equal signs less different ones where the mask of each word is set.
+    fn balance(&self, other: &Self, mask: impl Fn(usize) -> u64) -> i16 {
         let mut balance = 0;
         for word in 0..WORDS {
-            let agree = self.plus[word] & other.plus[word] | self.minus[word] & other.minus[word];
-            let differ = self.plus[word] & other.minus[word] | self.minus[word] & other.plus[word];
-            balance += agree.count_ones().cast_signed() - differ.count_ones().cast_signed();
+            let (differ, mask) = (self.negative[word] ^ other.negative[word], mask(word));
+            let ones = |bits: u64| (bits & mask).count_ones().cast_signed();
+            balance += ones(!differ) - ones(differ);
         }
         i16::try_from(balance).expect("invariant: at most 512 either way")
     }

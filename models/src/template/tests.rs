@@ -34,12 +34,10 @@ fn search_code_is_kept_where_the_model_has_one_and_refused_where_not() {
     let code = SearchCode::strongest(&[1.0; DIMENSIONS], 341).unwrap();
     let template = sample().with_search(code.clone());
     assert_eq!(template.model(), ModelVersion::WITH_SEARCH_CODE);
-    let mut bytes = template.to_bytes();
+    let bytes = template.to_bytes();
     assert_eq!(bytes[4..132], code.to_bytes());
     let back = Template::from_bytes(&bytes).unwrap();
     assert_eq!((back.search(), &back), (Some(&code), &template));
-    bytes[4 + 64] = 1;
-    assert_eq!(Template::from_bytes(&bytes), Err(TemplateError::Search));
     let mut bytes = sample().to_bytes();
     assert_eq!(sample().search(), None);
     bytes[4] = 1;

@@ -65,13 +65,13 @@ fn bad_values_are_refused_with_file_key_and_remedy() {
             "operators.certificates_sha256",
             "64 lower-case hex",
         ),
+        ("0.64", "1.5", "identification.similarity_min", "0.0 to 1.0"),
         (
-            "0.605",
-            "1.5",
-            "identification.similarity_min",
+            "= 0.6\n",
+            "= -1.0\n",
+            "identification.agreement_min",
             "0.0 to 1.0",
         ),
-        ("0.58", "-1.0", "identification.agreement_min", "0.0 to 1.0"),
         ("0.03", "nan", "identification.margin_min", "0.0 to 1.0"),
         (
             "= 64\n",

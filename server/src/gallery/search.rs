@@ -6,8 +6,8 @@ use std::{
 };
 
 use palm_models::{
-    compare::{Probe, Similarity},
-    template::OrientationCode,
+    compare::{Similarity, TemplateProbe},
+    template::Template,
 };
 use palm_proto::id::CustomerId;
 use rayon::prelude::*;
@@ -83,11 +83,11 @@ pub(super) type Ranking = Vec<(CustomerId, Similarity)>;
 /// People among those `wanted` in falling order of similarity; at most `keep` of them, those that led the coarse pass.
 pub(super) fn rank(
     shelf: &Shelf,
-    probe: &OrientationCode,
+    probe: &Template,
     keep: usize,
     wanted: impl Fn(CustomerId) -> bool + Send + Sync,
 ) -> Ranking {
-    let probe = &Probe::new(probe);
+    let probe = &TemplateProbe::new(probe);
     let best = shelf
         .places()
         .par_chunk_by(|a, b| owner(a) == owner(b))
@@ -120,19 +120,19 @@ fn owner(place: &Option<Sample>) -> Option<CustomerId> {
     place.as_ref().map(|sample| sample.customer)
 }
 
-fn coarse(probe: &Probe, samples: &[Option<Sample>]) -> Similarity {
+fn coarse(probe: &TemplateProbe, samples: &[Option<Sample>]) -> Similarity {
     let scores = samples
         .iter()
         .flatten()
-        .map(|sample| probe.coarse(&sample.code));
+        .map(|sample| probe.coarse(&sample.template));
     scores.max().unwrap_or(Similarity::ZERO)
 }
 
-fn fine(probe: &Probe, samples: &[Option<Sample>]) -> Option<(CustomerId, Similarity)> {
+fn fine(probe: &TemplateProbe, samples: &[Option<Sample>]) -> Option<(CustomerId, Similarity)> {
     let scores = samples
         .iter()
         .flatten()
-        .map(|sample| probe.compare(&sample.code));
+        .map(|sample| probe.compare(&sample.template));
     samples.first().and_then(owner).zip(scores.max())
 }
 

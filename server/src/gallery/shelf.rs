@@ -1,8 +1,8 @@
-//! Samples in memory, a shelf for each hand and extractor, so that a search runs over one slice.
+//! Samples in memory, a shelf for each hand, so that a search runs over one slice.
 
 use std::collections::BTreeMap;
 
-use palm_models::template::{Hand, ModelVersion, OrientationCode, Template};
+use palm_models::template::{Hand, Template};
 use palm_proto::id::CustomerId;
 
 /// A shelf is rewritten once more than one in this many of its places is empty.
@@ -12,10 +12,10 @@ const EMPTY_SHARE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Sample {
     pub(super) customer: CustomerId,
-    pub(super) code: OrientationCode,
+    pub(super) template: Template,
 }
 
-/// The samples of one hand and one extractor; those of one person that came together lie together.
+/// The samples of one hand; those of one person that came together lie together.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     places: Vec<Option<Sample>>,
@@ -23,10 +23,10 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn add(&mut self, customer: CustomerId, code: &OrientationCode) {
+    pub(super) fn add(&mut self, customer: CustomerId, template: &Template) {
         self.places.push(Some(Sample {
             customer,
-            code: code.clone(),
+            template: template.clone(),
         }));
     }
 
@@ -34,14 +34,11 @@ impl Shelf {
         &self.places
     }
 
-    pub(super) fn samples_of(
-        &self,
-        customer: CustomerId,
-    ) -> impl Iterator<Item = &OrientationCode> {
+    pub(super) fn samples_of(&self, customer: CustomerId) -> impl Iterator<Item = &Template> {
         let samples = self.places.iter().flatten();
         samples
             .filter(move |sample| sample.customer == customer)
-            .map(|sample| &sample.code)
+            .map(|sample| &sample.template)
     }
 
     fn len(&self) -> usize {
@@ -54,7 +51,7 @@ impl Shelf {
                 .as_ref()
                 .is_some_and(|sample| sample.customer == customer)
             {
-                // Dropping a code wipes it.
+                // Dropping a template wipes it.
                 *place = None;
                 self.empty += 1;
             }
@@ -68,15 +65,15 @@ impl Shelf {
 
 /// Every shelf.
 #[derive(Debug, Default)]
-pub(super) struct Shelves(BTreeMap<(ModelVersion, Hand), Shelf>);
+pub(super) struct Shelves(BTreeMap<Hand, Shelf>);
 
 impl Shelves {
     pub(super) fn of(&self, sample: &Template) -> Option<&Shelf> {
-        self.0.get(&(sample.model(), sample.hand()))
+        self.0.get(&sample.hand())
     }
 
     pub(super) fn of_mut(&mut self, sample: &Template) -> &mut Shelf {
-        self.0.entry((sample.model(), sample.hand())).or_default()
+        self.0.entry(sample.hand()).or_default()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -85,7 +85,7 @@ impl Batch {
             request: self.enrol_id,
         };
         let seal = |capture: &Capture| {
-            let template = Zeroizing::new(capture.template.to_bytes());
+            let template = Zeroizing::new(capture.reference.to_bytes());
             setup
                 .sealing_key
                 .seal(&*template, &binding, capture.nonce, &mut *fill)
@@ -157,7 +157,7 @@ impl App {
     }
 
     pub(super) fn sample(&mut self, capture: Box<Capture>) {
-        let event = Event::Captured(capture.template.hand());
+        let event = Event::Captured(capture.reference.hand());
         if let Err(refused) = self.enrol_with(event, Some(capture)) {
             tracing::error!(
                 error = refused.error,

@@ -208,7 +208,7 @@ fn seal(
         payment,
         amount,
     };
-    let template = Zeroizing::new(capture.template.to_bytes());
+    let template = Zeroizing::new(capture.probe.to_bytes());
     let sample = setup
         .sealing_key
         .seal(&*template, &binding, capture.nonce, entropy)

@@ -86,14 +86,12 @@ fn armed_reader_makes_one_template_and_the_hand_must_be_lifted_for_the_next() {
     bench.line("PALM 7");
     let two = bench.captured(second);
     assert_ne!(one.nonce, two.nonce);
-    let same =
-        palm_models::compare::compare(one.template.orientation(), two.template.orientation());
+    let same = palm_models::compare::compare(&one.probe, &two.reference);
     bench.line("LIFT");
     let third = bench.reader.arm();
     bench.line("PALM 8");
     let other = bench.captured(third);
-    let unlike =
-        palm_models::compare::compare(one.template.orientation(), other.template.orientation());
+    let unlike = palm_models::compare::compare(&one.probe, &other.reference);
     assert!(same.value() > unlike.value(), "{same:?} {unlike:?}");
 }
 
@@ -105,7 +103,7 @@ fn hand_that_is_badly_placed_is_guided_and_captured_once_it_is_right() {
     bench.guided(ticket, "move_closer");
     bench.line("PALM 3 L");
     let capture = bench.captured(ticket);
-    assert_eq!(capture.template.hand(), palm_models::template::Hand::Left);
+    assert_eq!(capture.reference.hand(), palm_models::template::Hand::Left);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::compare::Probe;
+use crate::eval::matcher::Matcher;
 use crate::eval::protocol::{all_pairs, cross_session};
 
 fn plan(regions: bool) -> Synthetic {
@@ -16,10 +16,7 @@ fn drawn_hands_are_told_apart() {
     let acquired = from_synthetic(plan(false));
     assert_eq!(acquired.failures, []);
     assert_eq!(acquired.samples.len(), 24);
-    let similarity = |probe: &Template| {
-        let probe = Probe::new(probe.orientation());
-        move |reference: &Template| probe.compare(reference.orientation()).value()
-    };
+    let similarity = |probe: &Codes| Matcher::Fused.prepared(probe);
     let outcome = all_pairs(&acquired.samples, similarity);
     let (mated, others) = (outcome.scores.genuine(), outcome.scores.impostor());
     assert_eq!((mated.len(), others.len()), (24, 252));
@@ -43,7 +40,7 @@ fn a_whole_hand_shows_which_side_it_is_of() {
         } else {
             Hand::Right
         };
-        assert_eq!(sample.code.hand(), side, "hand {}", sample.hand);
+        assert_eq!(sample.code.reference().hand(), side, "hand {}", sample.hand);
     }
 }
 

@@ -8,6 +8,7 @@ fn report() -> SetReport {
         protocol: Protocol::CrossSession,
         scores: Scores::new(genuine, impostor),
         rank1: Rate { hits: 3, of: 4 },
+        short_list: Rate { hits: 4, of: 4 },
         rank1_one_reference: Some(Rate { hits: 2, of: 4 }),
     };
     let failure = |image: &str, reason: &str| Failure {
@@ -24,7 +25,7 @@ fn report() -> SetReport {
             failure("c", "no palm"),
         ],
         ms_per_image: 2.5,
-        outcomes: vec![outcome],
+        outcomes: vec![(Matcher::Fused, outcome)],
     }
 }
 
@@ -35,6 +36,7 @@ fn json_has_the_agreed_fields_and_null_where_not_measurable() {
     let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!(line["set"], "made_up");
     assert_eq!(line["protocol"], "cross_session");
+    assert_eq!(line["matcher"], "fused");
     assert_eq!(line["hands"], 2);
     assert_eq!(line["images"], 20);
     assert_eq!(line["fta"], 0.15);
@@ -46,6 +48,7 @@ fn json_has_the_agreed_fields_and_null_where_not_measurable() {
     assert!(line["tar_at_far"]["1e-6"].is_null());
     assert!(line["eer"].is_number());
     assert_eq!(line["rank1"], 0.75);
+    assert_eq!(line["rank32"], 1.0);
     assert_eq!(line["ms_per_image"], 2.5);
 }
 
