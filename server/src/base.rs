@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Base {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) writer: Writer,
-    pub(crate) keyholder: Keyholder,
+    pub(crate) keyholder: Arc<Keyholder>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) gallery: Arc<Gallery>,
@@ -40,6 +40,12 @@ impl Base {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
         bytes
+    }
+
+    /// Lets the gallery put what changed in order, in the background.
+    pub(crate) fn settle_gallery(&self) {
+        let gallery = Arc::clone(&self.gallery);
+        drop(tokio::task::spawn_blocking(move || gallery.settle()));
     }
 
     /// A person's key; `None` when it was destroyed or never was.

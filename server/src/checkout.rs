@@ -74,7 +74,7 @@ pub enum Outcome {
 /// Takes payments.
 #[derive(Debug, Clone)]
 pub struct Checkout {
-    base: Arc<Base>,
+    pub(crate) base: Arc<Base>,
     customers: Customers,
     opening_key: Arc<OpeningKey>,
     payment_max: Money,
@@ -183,7 +183,7 @@ impl Checkout {
     async fn identify(&self, probe: Template) -> Result<Identity, Error> {
         let gallery = Arc::clone(&self.base.gallery);
         let searching = tokio::task::spawn_blocking(move || gallery.identify(&probe));
-        searching.await.map_err(|_| Error::Stopping)
+        searching.await.map_err(|_| Error::Stopping)?
     }
 
     /// Uses the capture up and leaves the id free.

@@ -88,6 +88,17 @@ pub enum StoreConfig {
     },
 }
 
+impl StoreConfig {
+    /// Where the blocks of the gallery are kept.
+    #[must_use]
+    pub fn gallery_folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Memory {} => None,
+            Self::Sled { path } => Some(path.join("gallery")),
+        }
+    }
+}
+
 /// Files of 32 random bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +107,8 @@ pub struct Keys {
     pub master: PathBuf,
     /// Tills seal templates to its public half.
     pub sealing: PathBuf,
+    /// The blocks of the gallery are encrypted under keys derived from it; with a new one they are made again.
+    pub gallery: PathBuf,
 }
 
 /// Who may operate the service.
@@ -117,7 +130,9 @@ pub struct Identification {
     pub agreement_min: f32,
     /// Least lead of the best person over the second, 0 to 1.
     pub margin_min: f32,
-    /// People looked at closely after the coarse pass, 2 to 4,096.
+    /// Samples whose owners' templates are opened after the encrypted search, 2 to 4,096.
+    pub opened_samples: usize,
+    /// People looked at closely after a coarse comparison with the opened templates, 2 to 4,096.
     pub coarse_candidates: usize,
 }
 
@@ -144,6 +159,7 @@ impl Default for Identification {
             similarity_min: 0.64,
             agreement_min: 0.6,
             margin_min: 0.03,
+            opened_samples: 512,
             coarse_candidates: 64,
         }
     }
@@ -153,7 +169,7 @@ impl Default for Identification {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Palm samples in the gallery, 12 to 10,000,000; one takes about 0.5 KiB of memory.
+    /// Palm samples in the gallery, 12 to 10,000,000; one takes about 0.7 KiB of memory.
     pub samples_max: usize,
     /// Calls in progress at once, 1 to 4,096; more are told to come again.
     pub calls_max: usize,
@@ -291,6 +307,7 @@ impl Config {
             &mut tls.ca,
             &mut keys.master,
             &mut keys.sealing,
+            &mut keys.gallery,
         ];
         for path in named.into_iter().chain(stored) {
             *path = folder.join(&*path);
@@ -369,7 +386,7 @@ impl Operators {
 impl Identification {
     fn fault(&self) -> Option<Fault> {
         let share = "write 0.0 to 1.0";
-        let candidates = (2..=4096).contains(&self.coarse_candidates);
+        let several = |count: &usize| (2..=4096).contains(count);
         [
             ("identification.similarity_min", self.similarity_min),
             ("identification.agreement_min", self.agreement_min),
@@ -378,11 +395,12 @@ impl Identification {
         .into_iter()
         .find_map(|(key, value)| unless(is_share(value), key, share))
         .or_else(|| {
-            unless(
-                candidates,
-                "identification.coarse_candidates",
-                "write 2 to 4096",
-            )
+            [
+                ("identification.opened_samples", self.opened_samples),
+                ("identification.coarse_candidates", self.coarse_candidates),
+            ]
+            .into_iter()
+            .find_map(|(key, count)| unless(several(&count), key, "write 2 to 4096"))
         })
     }
 }

@@ -213,6 +213,7 @@ impl Customers {
             let _palms = base.palms.lock().await;
             base.writer.write(move |tx| erase(tx, id)).await?;
             base.gallery.remove(id);
+            base.settle_gallery();
             Ok(base.clock.now())
         });
         deleting.await.map_err(|_| Error::Stopping)?

@@ -16,8 +16,9 @@ use crate::{
     config::{Config, StoreConfig},
     entropy::SystemEntropy,
     files::{self, FileError, KEY_BYTES},
+    gallery::{GalleryError, sealed::EpochKey},
     ledger::{Ledger, LoadError},
-    service::{Ground, OpenError, Service, Terms},
+    service::{Ground, Service, Terms},
     store::{MemoryStore, SledStore, Store, StoreError},
     vault::Keyholder,
     writer::Writer,
@@ -29,6 +30,7 @@ pub struct Prepared {
     tls: TlsFiles,
     master: Zeroizing<[u8; KEY_BYTES]>,
     sealing: Zeroizing<[u8; KEY_BYTES]>,
+    gallery: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 impl fmt::Debug for Prepared {
@@ -62,9 +64,9 @@ pub enum RunError {
     /// The books in the store cannot be read.
     #[error("the ledger cannot be read from the store")]
     Ledger(#[from] LoadError),
-    /// The service could not be put together.
-    #[error("the service cannot be opened")]
-    Open(#[from] OpenError),
+    /// The enrolled palms cannot be searched.
+    #[error("the gallery cannot be opened")]
+    Open(#[from] GalleryError),
     /// The wire.
     #[error("the service cannot be reached")]
     Serve(#[from] ServeError),
@@ -94,11 +96,13 @@ impl Prepared {
         api::check(&tls).map_err(PrepareError::Tls)?;
         let master = files::read_key(&config.keys.master).map_err(at("keys.master"))?;
         let sealing = files::read_key(&config.keys.sealing).map_err(at("keys.sealing"))?;
+        let gallery = files::read_key(&config.keys.gallery).map_err(at("keys.gallery"))?;
         Ok(Self {
             config,
             tls,
             master,
             sealing,
+            gallery,
         })
     }
 
@@ -116,6 +120,7 @@ impl Prepared {
             tls,
             master,
             sealing,
+            gallery,
         } = self;
         let told = serde_json::to_string(&config);
         let told = told.expect("invariant: a configuration is plain structs");
@@ -134,6 +139,8 @@ impl Prepared {
             store,
             writer,
             keyholder: Keyholder::new(*master),
+            gallery_key: EpochKey::new(*gallery),
+            gallery_folder: config.store.gallery_folder(),
             sealing_secret: *sealing,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::new()),

@@ -111,7 +111,9 @@ impl Enrolment {
                 .opening_key
                 .open(sealed, &binding)
                 .map_err(|_| Error::SealBroken)?;
-            Template::from_bytes(&plain).map_err(|_| Error::TemplateUnknown)
+            let sample = Template::from_bytes(&plain).map_err(|_| Error::TemplateUnknown)?;
+            self.base.gallery.refuse_unsearchable(&sample)?;
+            Ok::<_, Error>(sample)
         };
         let samples = request.samples.iter().map(open).collect::<Result<_, _>>()?;
         let nonces: BTreeSet<&Nonce> = request.samples.iter().map(|s| &s.capture_nonce).collect();
@@ -148,10 +150,12 @@ impl Enrolment {
             .base
             .person_key(customer)?
             .ok_or(Error::CustomerNotFound)?;
-        let sealed: Vec<_> = samples
-            .iter()
-            .map(|sample| {
-                let key = rest::key(customer, sample.hand(), row.next_number(sample.hand()));
+        let mut number = |sample: &Template| row.next_number(sample.hand());
+        let numbers: Vec<_> = samples.iter().map(&mut number).collect();
+        let numbered = || samples.iter().zip(&numbers);
+        let sealed: Vec<_> = numbered()
+            .map(|(sample, number)| {
+                let key = rest::key(customer, sample.hand(), *number);
                 let value = rest::seal(&person, &key, sample, &*self.base.entropy);
                 (key, value)
             })
@@ -166,7 +170,10 @@ impl Enrolment {
             Ok::<_, Error>(())
         });
         written.await?;
-        self.base.gallery.add(customer, &samples);
+        for (sample, number) in numbered() {
+            self.base.gallery.add(customer, *number, sample)?;
+        }
+        self.base.settle_gallery();
         Ok(outcome)
     }
 }
@@ -209,30 +216,41 @@ fn judge(
     }
     for hand in [Hand::Right, Hand::Left] {
         let palm: Vec<&Template> = samples.iter().filter(|s| s.hand() == hand).collect();
-        let Some(first) = palm.first() else { continue };
+        if palm.is_empty() {
+            continue;
+        }
         if palm.len() < limits::SAMPLES_PER_PALM_MIN {
             return Ok(Some(ReasonCode::SamplesMissing));
         }
-        if gallery.samples_of(first, customer) + palm.len() > limits::SAMPLES_PER_PALM_MAX {
+        let enrolled = gallery.samples_of(customer, hand)?;
+        if enrolled.len() + palm.len() > limits::SAMPLES_PER_PALM_MAX {
             return Err(Error::SamplesFull);
         }
-        if !agree(gallery, customer, &palm) {
+        if !agree(gallery, &palm, &enrolled) {
             return Ok(Some(ReasonCode::SamplesDisagree));
         }
     }
-    let is_taken = samples
-        .iter()
-        .any(|sample| gallery.is_of_another(sample, customer));
-    Ok(is_taken.then_some(ReasonCode::AlreadyEnrolled))
+    for sample in samples {
+        if gallery.is_of_another(sample, customer)? {
+            return Ok(Some(ReasonCode::AlreadyEnrolled));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the samples are of one palm, and of the one that the customer has enrolled for this hand, if any.
-fn agree(gallery: &Gallery, customer: palm_proto::id::CustomerId, palm: &[&Template]) -> bool {
+fn agree(gallery: &Gallery, palm: &[&Template], enrolled: &[Template]) -> bool {
+    let is_enrolled = |sample: &Template| {
+        enrolled.is_empty()
+            || enrolled
+                .iter()
+                .any(|own| gallery.are_of_one_palm(sample, own))
+    };
     palm.iter().enumerate().all(|(n, sample)| {
         palm[..n]
             .iter()
             .all(|other| gallery.are_of_one_palm(sample, other))
-            && gallery.is_of(sample, customer).unwrap_or(true)
+            && is_enrolled(sample)
     })
 }
 

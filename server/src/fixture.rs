@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use palm_models::template::{CODE_SIDE, Hand, ORIENTATIONS, OrientationCode, Template};
+use palm_models::template::{
+    CODE_SIDE, DIMENSIONS, Hand, ORIENTATIONS, OrientationCode, SearchCode, Template,
+};
 use palm_proto::{
     envelope::{Binding, SealedTemplate},
     fault,
@@ -18,6 +20,7 @@ use crate::{
     enrolment::EnrolOutcome,
     entropy::{Entropy, SeededEntropy},
     error::Error,
+    gallery::{rest, sealed::EpochKey},
     ledger::Ledger,
     pki::Fingerprint,
     service::{Ground, Service, Terms},
@@ -37,7 +40,17 @@ pub(crate) fn template(hand: Hand, palm: u64, sample: u64) -> Template {
         let is_off = sample > 0 && mix(sample ^ palm << 32 ^ cell << 8).is_multiple_of(10);
         Some(u8::try_from((base + u64::from(is_off)) % u64::from(ORIENTATIONS)).unwrap())
     });
-    Template::orientation_only(hand, 80, code)
+    Template::orientation_only(hand, 80, code).with_search(search_code(palm, sample))
+}
+
+/// A search code of its own for each `palm`; samples of one palm differ in some of its coordinates.
+pub(crate) fn search_code(palm: u64, sample: u64) -> SearchCode {
+    let drawn = |seed: u64| f32::from(u16::try_from(mix(seed) % 2_001).unwrap()) - 1_000.5;
+    let embedding: [f32; DIMENSIONS] = std::array::from_fn(|at| {
+        let at = u64::try_from(at).unwrap();
+        drawn(palm << 16 ^ at) + drawn(palm << 32 ^ sample << 16 ^ at ^ 1 << 60) / 3.0
+    });
+    SearchCode::strongest(&embedding, 341).unwrap()
 }
 
 /// The finaliser of SplitMix64 (Steele et al., OOPSLA 2014).
@@ -133,6 +146,8 @@ impl Shop {
             store: Arc::clone(&store),
             writer,
             keyholder: Keyholder::new([7; 32]),
+            gallery_key: EpochKey::new([8; 32]),
+            gallery_folder: None,
             sealing_secret: [9; 32],
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SeededEntropy::new(seed)),
@@ -158,6 +173,16 @@ impl Shop {
     /// Every row of the store.
     pub(crate) fn rows(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.store.scan(b"", None, usize::MAX).unwrap()
+    }
+
+    /// A palm in the store and the gallery, of a customer who is not.
+    pub(crate) fn plant(&self, customer: CustomerId, samples: &[Template]) {
+        let base = &self.service.checkout.base;
+        let person = (customer, samples);
+        let numbers = rest::plant(&*self.store, &base.keyholder, person, &self.entropy).unwrap();
+        for (number, sample) in numbers.into_iter().zip(samples) {
+            base.gallery.add(customer, number, sample).unwrap();
+        }
     }
 
     pub(crate) fn seal(

@@ -1,26 +1,48 @@
 //! The enrolled palms, and whose a probe is.
 //!
-//! It holds one packed code a sample in memory and answers [`Identity`]: a person, nobody, or "too close to tell"; the
-//! thresholds are its own, and no score leaves it. It knows neither money nor names. What it holds is rebuilt at the
-//! start from the templates sealed at rest ([`rest`]). A search uses [`limits::SEARCH_THREADS`] threads of its own and
-//! blocks its caller: call it from a thread that may block.
+//! A search goes in two steps: the sealed gallery ([`sealed`]) finds the nearest few hundred search codes as
+//! ciphertext, then the templates of their owners are opened from the store ([`rest`]) and compared in full. What
+//! comes out is an [`Identity`]: a person, nobody, or "too close to tell"; the thresholds are its own, and no score
+//! leaves it. It knows neither money nor names. Every answer takes the same steps, so that their times tell nothing.
+//!
+//! The store is the truth. Blocks are made from it in the background ([`Gallery::settle`]) and read again at the
+//! start; what stands in none, waits in memory and is searched there. Searches use [`limits::SEARCH_THREADS`] threads
+//! of the gallery's own and block their caller: call from a thread that may block.
 //!
 //! Start at [`Gallery::identify`], then `search.rs`.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
-use palm_models::{compare::compare, template::Template};
+use palm_models::{
+    compare::compare,
+    template::{Hand, ModelVersion, Template},
+};
 use palm_proto::id::CustomerId;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use tracing::{info, warn};
 
-use crate::{config::Identification, limits};
+use crate::{config::Identification, entropy::Entropy, error::Error, limits};
 
+pub mod memory;
+pub mod plain;
 pub mod rest;
 pub mod sealed;
 mod search;
-mod shelf;
 
-use shelf::Shelves;
+use rest::Templates;
+use sealed::{
+    EpochKey, Packing, RecordId, SealedError, SealedGallery, block::Kind, folder::Folder,
+};
+
+/// Extractors whose codes are searched, each among its own.
+const MODELS: [ModelVersion; 1] = [ModelVersion::WITH_SEARCH_CODE];
+/// Templates that are opened together when blocks have to be made again.
+const OPENED_TOGETHER: usize = 4_096;
 
 /// Whose palm a probe is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,52 +55,172 @@ pub enum Identity {
     NoMatch,
 }
 
-/// The gallery has no threads to search with: the system gave none.
+/// Why the gallery did not open, or could not put its codes into blocks.
 #[derive(Debug, thiserror::Error)]
-#[error("the threads that search the gallery could not be started: raise the limit of threads")]
-pub struct GalleryError(#[source] rayon::ThreadPoolBuildError);
+#[non_exhaustive]
+pub enum GalleryError {
+    /// As many samples as configured do not fit into memory.
+    #[error(
+        "limits.samples_max is {asked}, for which there is too little memory: write at most {fits}, or add memory"
+    )]
+    Memory {
+        /// What the configuration asks for.
+        asked: usize,
+        /// What fits.
+        fits: usize,
+    },
+    /// A block.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
+    /// The templates at rest do not open.
+    #[error(
+        "the enrolled palms cannot be read: keys.master must be the file that they were sealed with"
+    )]
+    Templates(#[from] Error),
+    /// The system gave no threads to search with.
+    #[error("the threads that search the gallery could not be started: raise the limit of threads")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// What a gallery is made with.
+pub struct Setup {
+    /// When a palm counts as recognised.
+    pub policy: Identification,
+    /// Most samples.
+    pub samples_max: usize,
+    /// Where the truth is.
+    pub templates: Templates,
+    /// What the keys of its blocks are derived from. With another key every block is made again.
+    pub key: EpochKey,
+    /// Where blocks are kept; `None`: in memory only.
+    pub folder: Option<PathBuf>,
+    /// Seeds of masks, and nonces.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Setup")
+    }
+}
+
+/// Codes of one hand and one extractor.
+#[derive(Debug)]
+struct Room {
+    sealed: SealedGallery,
+    folder: Option<Folder>,
+}
 
 /// The enrolled palms.
 #[derive(Debug)]
 pub struct Gallery {
     policy: Identification,
     samples_max: usize,
-    pool: ThreadPool,
-    shelves: RwLock<Shelves>,
+    templates: Templates,
+    entropy: Arc<dyn Entropy>,
+    pool: Arc<ThreadPool>,
+    rooms: BTreeMap<Kind, RwLock<Room>>,
+    settling: Mutex<()>,
+}
+
+/// The threads that search a gallery.
+///
+/// # Errors
+/// When the system gives none.
+pub fn threads(count: usize) -> Result<Arc<ThreadPool>, rayon::ThreadPoolBuildError> {
+    let named = ThreadPoolBuilder::new().thread_name(|n| format!("search-{n}"));
+    named.num_threads(count).build().map(Arc::new)
+}
+
+// A panic under a lock leaves at worst a sample too few or too many of one person.
+fn read(room: &RwLock<Room>) -> RwLockReadGuard<'_, Room> {
+    room.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(room: &RwLock<Room>) -> RwLockWriteGuard<'_, Room> {
+    room.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Gallery {
-    /// An empty gallery for at most `samples_max` samples.
+    /// Reads the blocks of the folder, and makes those again that are missing.
     ///
     /// # Errors
     /// [`GalleryError`].
-    pub fn new(policy: Identification, samples_max: usize) -> Result<Self, GalleryError> {
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(limits::SEARCH_THREADS)
-            .thread_name(|n| format!("search-{n}"))
-            .build()
-            .map_err(GalleryError)?;
-        Ok(Self {
-            policy,
-            samples_max,
+    pub fn open(setup: Setup) -> Result<Self, GalleryError> {
+        memory::refuse_too_many(setup.samples_max)?;
+        let pool = threads(limits::SEARCH_THREADS)?;
+        let mut wanted = setup.templates.records()?;
+        let mut rooms = BTreeMap::new();
+        for (hand, model) in [Hand::Right, Hand::Left]
+            .into_iter()
+            .flat_map(|hand| MODELS.map(|model| (hand, model)))
+        {
+            let kind = Kind { hand, model };
+            let room = Room::open(kind, &setup, &pool, wanted.entry(hand).or_default())?;
+            rooms.insert(kind, RwLock::new(room));
+        }
+        let gallery = Self {
+            policy: setup.policy,
+            samples_max: setup.samples_max,
+            templates: setup.templates,
+            entropy: setup.entropy,
             pool,
-            shelves: RwLock::default(),
-        })
+            rooms,
+            settling: Mutex::new(()),
+        };
+        for (hand, records) in wanted {
+            gallery.enrol_again(hand, &Vec::from_iter(records))?;
+        }
+        info!(samples = gallery.len(), "gallery loaded");
+        Ok(gallery)
     }
 
-    // A panic under the lock leaves at worst a sample too few or too many of one person.
-    fn read(&self) -> RwLockReadGuard<'_, Shelves> {
-        self.shelves.read().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the codes of these records from their templates: they stand in no block.
+    fn enrol_again(&self, hand: Hand, records: &[RecordId]) -> Result<(), GalleryError> {
+        let mut unsearchable = 0_usize;
+        for some in records.chunks(OPENED_TOGETHER) {
+            let open = |record: &RecordId| Ok((*record, self.templates.one(hand, *record)?));
+            let opened: Result<Vec<_>, Error> =
+                self.pool.install(|| some.par_iter().map(open).collect());
+            for (record, template) in opened? {
+                let Some(template) = template else { continue };
+                match self.enrol(record, &template) {
+                    Ok(()) => (),
+                    Err(Error::TemplateUnknown) => unsearchable += 1,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.settle_all()?;
+            info!(?hand, samples = some.len(), "codes taken from templates");
+        }
+        if unsearchable > 0 {
+            warn!(
+                unsearchable,
+                "samples without a search code of a known version are kept, but not found: enrol these palms again"
+            );
+        }
+        Ok(())
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Shelves> {
-        self.shelves.write().unwrap_or_else(PoisonError::into_inner)
+    fn room(&self, template: &Template) -> Result<&RwLock<Room>, Error> {
+        let kind = Kind {
+            hand: template.hand(),
+            model: template.model(),
+        };
+        self.rooms.get(&kind).ok_or(Error::TemplateUnknown)
     }
 
-    /// Number of samples.
+    fn enrol(&self, record: RecordId, template: &Template) -> Result<(), Error> {
+        let code = template.search().ok_or(Error::TemplateUnknown)?;
+        let mut room = write(self.room(template)?);
+        room.sealed.enrol(record, code).map_err(unsearchable)
+    }
+
+    /// Number of samples that a search can find.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.read().len()
+        let samples = |room| read(room).sealed.keyholder().len();
+        self.rooms.values().map(samples).sum()
     }
 
     /// Whether nobody is enrolled.
@@ -93,33 +235,96 @@ impl Gallery {
         self.len().saturating_add(samples) <= self.samples_max
     }
 
-    /// Adds samples of one person.
-    pub fn add<'a>(&self, customer: CustomerId, samples: impl IntoIterator<Item = &'a Template>) {
-        let mut shelves = self.write();
-        for sample in samples {
-            shelves.of_mut(sample).add(customer, sample);
+    /// Whether this template can be enrolled: it has a search code of a known version, dense enough.
+    ///
+    /// # Errors
+    /// [`Error::TemplateUnknown`].
+    pub fn refuse_unsearchable(&self, template: &Template) -> Result<(), Error> {
+        let code = template.search().ok_or(Error::TemplateUnknown)?;
+        self.room(template)?;
+        let is_dense = sealed::REFERENCE_WEIGHTS.contains(&code.weight());
+        is_dense.then_some(()).ok_or(Error::TemplateUnknown)
+    }
+
+    /// Adds a sample that the store has. Its number is the customer's own for that hand, and is never used again.
+    ///
+    /// # Errors
+    /// [`Error::TemplateUnknown`].
+    pub fn add(&self, customer: CustomerId, number: u8, sample: &Template) -> Result<(), Error> {
+        self.enrol(RecordId { customer, number }, sample)
+    }
+
+    /// Lets no search find a person any more. The store has forgotten them before.
+    pub fn remove(&self, customer: CustomerId) {
+        self.rooms
+            .values()
+            .for_each(|room| write(room).sealed.remove(customer));
+    }
+
+    /// Puts codes that fill a block into one, and makes blocks again of which too many codes are dead. It takes tens
+    /// of milliseconds a block and holds up no search; when another thread is at it, it returns at once.
+    pub fn settle(&self) {
+        if let Ok(_alone) = self.settling.try_lock()
+            && let Err(error) = self.settle_all()
+        {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, "codes wait on in memory: no block could be written");
         }
     }
 
-    /// Removes every sample of a person and wipes their codes.
-    pub fn remove(&self, customer: CustomerId) {
-        self.write().remove(customer);
+    fn settle_all(&self) -> Result<(), GalleryError> {
+        for (kind, room) in &self.rooms {
+            while self.retire_one(kind.hand, room)? || self.encrypt_one(room)? {}
+        }
+        Ok(())
     }
 
-    /// Whose palm this is. Only samples of the same hand are looked at.
-    #[must_use]
-    pub fn identify(&self, probe: &Template) -> Identity {
-        let ranking = self.rank(probe, |_| true);
-        search::decide(&self.policy, &ranking)
+    fn retire_one(&self, hand: Hand, room: &RwLock<Room>) -> Result<bool, GalleryError> {
+        let Some((block, live)) = read(room).sealed.stale() else {
+            return Ok(false);
+        };
+        let mut codes = Vec::with_capacity(live.len());
+        for record in live {
+            let template = self.templates.one(hand, record)?;
+            let code = template.and_then(|template| template.search().cloned());
+            codes.extend(code.map(|code| (record, code)));
+        }
+        let mut room = write(room);
+        room.sealed.retire(block, &codes)?;
+        if let Some(folder) = &room.folder {
+            folder.delete(room.sealed.keyholder().epoch(), block)?;
+        }
+        Ok(true)
+    }
+
+    fn encrypt_one(&self, room: &RwLock<Room>) -> Result<bool, GalleryError> {
+        let Some(draft) = write(room).sealed.draft() else {
+            return Ok(false);
+        };
+        let fresh = self.pool.install(|| draft.encrypt(&*self.entropy));
+        let folder = read(room).folder.clone();
+        folder.map_or(Ok(()), |folder| folder.keep(&fresh))?;
+        write(room).sealed.publish(fresh);
+        Ok(true)
+    }
+
+    /// Whose palm this is. Only samples of the same hand and extractor are looked at.
+    ///
+    /// # Errors
+    /// [`Error::TemplateUnknown`]; [`Error::Store`] and [`Error::Corrupt`] when templates cannot be opened.
+    pub fn identify(&self, probe: &Template) -> Result<Identity, Error> {
+        let ranking = self.rank(probe, |_| true)?;
+        Ok(search::decide(&self.policy, &ranking))
     }
 
     /// Whether anybody but this customer could be taken for the owner of this palm.
-    #[must_use]
-    pub fn is_of_another(&self, probe: &Template, customer: CustomerId) -> bool {
-        let ranking = self.rank(probe, |other| other != customer);
-        ranking
-            .first()
-            .is_some_and(|(_, similarity)| *similarity >= self.policy.least())
+    ///
+    /// # Errors
+    /// As [`Self::identify`].
+    pub fn is_of_another(&self, probe: &Template, customer: CustomerId) -> Result<bool, Error> {
+        let ranking = self.rank(probe, |other| *other != customer)?;
+        let best = ranking.first();
+        Ok(best.is_some_and(|(_, similarity)| *similarity >= self.policy.least()))
     }
 
     /// Whether two samples are of one palm.
@@ -128,37 +333,78 @@ impl Gallery {
         a.hand() == b.hand() && compare(a, b) >= self.policy.agreement()
     }
 
-    /// How a probe fits the samples of its hand that this customer has: `None` when there are none.
-    #[must_use]
-    pub fn is_of(&self, probe: &Template, customer: CustomerId) -> Option<bool> {
-        let shelves = self.read();
-        let own = shelves
-            .of(probe)
-            .into_iter()
-            .flat_map(|shelf| shelf.samples_of(customer));
-        let best = own.map(|sample| compare(probe, sample)).max()?;
-        Some(best >= self.policy.agreement())
-    }
-
-    /// Number of samples of the probe's hand that this customer has.
-    #[must_use]
-    pub fn samples_of(&self, probe: &Template, customer: CustomerId) -> usize {
-        self.read()
-            .of(probe)
-            .map_or(0, |shelf| shelf.samples_of(customer).count())
+    /// Samples of a palm that this customer has.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Corrupt`].
+    pub fn samples_of(&self, customer: CustomerId, hand: Hand) -> Result<Vec<Template>, Error> {
+        self.templates.of_palm(customer, hand)
     }
 
     fn rank(
         &self,
         probe: &Template,
-        wanted: impl Fn(CustomerId) -> bool + Send + Sync,
-    ) -> search::Ranking {
-        let shelves = self.read();
-        let Some(shelf) = shelves.of(probe) else {
-            return Vec::new();
-        };
-        self.pool
-            .install(|| search::rank(shelf, probe, self.policy.coarse_candidates, wanted))
+        wanted: impl Fn(&CustomerId) -> bool,
+    ) -> Result<search::Ranking, Error> {
+        let code = probe.search().ok_or(Error::TemplateUnknown)?;
+        let found = read(self.room(probe)?)
+            .sealed
+            .search(code, self.policy.opened_samples)
+            .map_err(unsearchable)?;
+        let owners = found.iter().map(|candidate| candidate.record.customer);
+        let people: BTreeSet<_> = owners.filter(wanted).collect();
+        self.pool.install(|| {
+            let open = |own: CustomerId| Ok((own, self.templates.of_palm(own, probe.hand())?));
+            let opened: Result<Vec<_>, Error> = people.into_par_iter().map(open).collect();
+            let opened = opened?;
+            let people = opened
+                .iter()
+                .map(|(own, samples)| (*own, samples.as_slice()));
+            Ok(search::rank(
+                &Vec::from_iter(people),
+                probe,
+                self.policy.coarse_candidates,
+            ))
+        })
+    }
+}
+
+/// A code that its role does not allow; nothing else can go wrong with a block that was admitted.
+fn unsearchable(error: SealedError) -> Error {
+    match error {
+        SealedError::Weight(_) => Error::TemplateUnknown,
+        _ => Error::Corrupt("gallery"),
+    }
+}
+
+impl Room {
+    fn open(
+        kind: Kind,
+        setup: &Setup,
+        pool: &Arc<ThreadPool>,
+        wanted: &mut BTreeSet<RecordId>,
+    ) -> Result<Self, GalleryError> {
+        let key = setup.key.for_kind(kind);
+        let mut sealed = SealedGallery::new(key, kind, Packing::Three, Arc::clone(pool));
+        let folder = setup.folder.as_ref().map(|all| {
+            let hand = match kind.hand {
+                Hand::Right => "right",
+                Hand::Left => "left",
+            };
+            Folder::open(&all.join(format!("{hand}-{}", kind.model.number())))
+        });
+        let folder = folder.transpose()?;
+        if let Some(folder) = &folder {
+            let others = folder.delete_other_epochs(sealed.keyholder().epoch())?;
+            if others > 0 {
+                info!(
+                    blocks = others,
+                    "keys.gallery is another: blocks are made again"
+                );
+            }
+            sealed.load(folder, wanted)?;
+        }
+        Ok(Self { sealed, folder })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The whole service without its wire: every part on one store, one writer and one gallery.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use palm_proto::{
     envelope::{OpeningKey, SealingKey},
@@ -18,7 +18,7 @@ use crate::{
     enrolment::Enrolment,
     entropy::Entropy,
     error::Error,
-    gallery::{Gallery, GalleryError, rest},
+    gallery::{Gallery, GalleryError, Setup, rest::Templates, sealed::EpochKey},
     pki::Fingerprint,
     store::Store,
     tills::Tills,
@@ -67,6 +67,10 @@ pub struct Ground {
     pub writer: Writer,
     /// Wraps every person's key.
     pub keyholder: Keyholder,
+    /// What the keys of the gallery's blocks are derived from.
+    pub gallery_key: EpochKey,
+    /// Where the gallery's blocks are kept; `None`: in memory only.
+    pub gallery_folder: Option<PathBuf>,
     /// 32 secret bytes behind the key that tills seal templates to.
     pub sealing_secret: [u8; 32],
     /// What time it is.
@@ -81,20 +85,6 @@ impl fmt::Debug for Ground {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ground")
     }
-}
-
-/// Why the service did not open.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// No threads to search with.
-    #[error("the gallery")]
-    Gallery(#[from] GalleryError),
-    /// The templates at rest do not open.
-    #[error(
-        "the enrolled palms cannot be read: keys.master must be the file that they were sealed with"
-    )]
-    Load(#[from] Error),
 }
 
 /// Who calls.
@@ -133,15 +123,22 @@ impl Service {
     /// Puts the parts together and fills the gallery from the store.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub fn open(terms: Terms, ground: Ground) -> Result<Self, OpenError> {
-        let gallery = Gallery::new(terms.identification, terms.limits.samples_max)?;
-        rest::load(&*ground.store, &ground.keyholder, &gallery)?;
+    /// [`GalleryError`].
+    pub fn open(terms: Terms, ground: Ground) -> Result<Self, GalleryError> {
+        let keyholder = Arc::new(ground.keyholder);
+        let gallery = Gallery::open(Setup {
+            policy: terms.identification,
+            samples_max: terms.limits.samples_max,
+            templates: Templates::new(Arc::clone(&ground.store), Arc::clone(&keyholder)),
+            key: ground.gallery_key,
+            folder: ground.gallery_folder,
+            entropy: Arc::clone(&ground.entropy),
+        })?;
         let opening_key = Arc::new(OpeningKey::new(SEALING_KEY_ID, ground.sealing_secret));
         let base = Arc::new(Base {
             store: ground.store,
             writer: ground.writer,
-            keyholder: ground.keyholder,
+            keyholder,
             clock: ground.clock,
             entropy: ground.entropy,
             gallery: Arc::new(gallery),

@@ -106,8 +106,8 @@ pub(crate) fn empty(packing: Packing, threads: usize) -> Result<SealedGallery> {
         EpochKey::new([7; 32]),
         KIND,
         packing,
-        threads,
-    )?)
+        palm_server::gallery::threads(threads)?,
+    ))
 }
 
 fn filled(people: &People, packing: Packing, subject: Subject<'_>) -> Result<SealedGallery> {

@@ -76,11 +76,7 @@ async fn two_alike_are_ambiguous_and_nobody_pays() {
     let shop = shop().await;
     // Enrolment refuses a second owner of a palm, so the twin comes in below it.
     let twin = CustomerId::from_bytes([9; 16]);
-    shop.service
-        .checkout
-        .base
-        .gallery
-        .add(twin, &[template(Hand::Right, 1, 5)]);
+    shop.plant(twin, &[template(Hand::Right, 1, 5)]);
     roll(
         &shop,
         &[
@@ -281,10 +277,10 @@ async fn deleted_customer_is_a_stranger_and_their_payments_stay_without_a_name()
 #[tokio::test]
 async fn customer_deleted_after_identification_is_not_charged() {
     let shop = shop().await;
-    // As if deleted in between: gone from the store, still in the gallery.
+    // As if deleted in between: the customer is gone from the store, the palm is still found.
     let ghost = CustomerId::from_bytes([5; 16]);
     let samples = [1, 2, 3].map(|sample| template(Hand::Right, 50, sample));
-    shop.service.checkout.base.gallery.add(ghost, &samples);
+    shop.plant(ghost, &samples);
     roll(
         &shop,
         &[

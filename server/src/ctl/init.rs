@@ -17,7 +17,7 @@ use crate::{
 };
 
 const CONFIG_FILE: &str = "palmd.toml";
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "ca.pem",
     "ca.key",
     "server.pem",
@@ -26,6 +26,7 @@ const FILES: [&str; 10] = [
     "operator.key",
     "master.key",
     "sealing.key",
+    "gallery.key",
     CONFIG_FILE,
     link::OPERATOR_FILE,
 ];
@@ -79,7 +80,7 @@ fn write_all(
     for (name, made) in credentials {
         write_credential(dir, name, made)?;
     }
-    for name in ["master.key", "sealing.key"] {
+    for name in ["master.key", "sealing.key", "gallery.key"] {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         entropy.fill(&mut *key);
         files::write_new(&dir.join(name), &*key)?;
@@ -115,6 +116,7 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
         keys: Keys {
             master: file("master.key"),
             sealing: file("sealing.key"),
+            gallery: file("gallery.key"),
         },
         operators: Operators {
             certificates_sha256: vec![operator.to_string()],

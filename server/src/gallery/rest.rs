@@ -1,28 +1,35 @@
 //! Templates at rest: each sample sealed under its person's key, in a row of its own.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
 use palm_models::template::{Hand, Template};
 use palm_proto::id::CustomerId;
-use tracing::info;
 
-use super::Gallery;
+use super::sealed::RecordId;
 use crate::{
     base::person_key,
     entropy::Entropy,
     error::Error,
     limits,
     rows::{self, Table},
-    store::Store,
+    store::{Batch, Store},
     vault::{Keyholder, PersonKey, Place},
 };
 
-const PROGRESS_SAMPLES: usize = 10_000;
+const CUSTOMER_BYTES: usize = 16;
+const RIGHT: u8 = b'r';
+const LEFT: u8 = b'l';
 
 /// The key of a sample's row.
 #[must_use]
 pub fn key(customer: CustomerId, hand: Hand, number: u8) -> Vec<u8> {
     let hand = match hand {
-        Hand::Right => b'r',
-        Hand::Left => b'l',
+        Hand::Right => RIGHT,
+        Hand::Left => LEFT,
     };
     Table::Template.key(&[&customer.to_bytes(), &[hand, number]])
 }
@@ -53,37 +60,112 @@ fn open(person: &PersonKey, key: &[u8], sealed: &[u8]) -> Result<Template, Error
     Template::from_bytes(&plain).map_err(|_| Error::Corrupt(Table::Template.name()))
 }
 
-/// Fills the gallery from the store.
-///
-/// # Errors
-/// [`Error::Corrupt`] when a template does not open: the master key is another one, or the store was changed.
-pub fn load(store: &dyn Store, keyholder: &Keyholder, gallery: &Gallery) -> Result<(), Error> {
-    let table = Table::Template;
-    let prefix = table.key(&[]);
-    let mut after: Option<Vec<u8>> = None;
-    let mut current: Option<(CustomerId, PersonKey)> = None;
-    let mut loaded = 0_usize;
-    loop {
-        let page = store.scan(&prefix, after.as_deref(), limits::SCAN_ROWS)?;
-        let Some((last, _)) = page.last() else { break };
-        after = Some(last.clone());
-        for (key, sealed) in &page {
-            let customer = CustomerId::from_bytes(rows::id_at(table, key, prefix.len())?);
-            if current.as_ref().is_none_or(|(owner, _)| *owner != customer) {
-                let person = person_key(store, keyholder, customer)?;
-                current = Some((
-                    customer,
-                    person.ok_or(Error::Corrupt(Table::CustomerKey.name()))?,
-                ));
-            }
-            let (_, person) = current.as_ref().expect("invariant: set above");
-            gallery.add(customer, [&open(person, key, sealed)?]);
-            loaded += 1;
-            if loaded.is_multiple_of(PROGRESS_SAMPLES) {
-                info!(samples = loaded, "loading the gallery");
+/// The templates of the store, and what opens them.
+#[derive(Clone)]
+pub struct Templates {
+    store: Arc<dyn Store>,
+    keyholder: Arc<Keyholder>,
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Templates")
+    }
+}
+
+impl Templates {
+    /// Those of a store, whose persons' keys this keyholder wraps.
+    #[must_use]
+    pub const fn new(store: Arc<dyn Store>, keyholder: Arc<Keyholder>) -> Self {
+        Self { store, keyholder }
+    }
+
+    /// The samples of one palm; none when there are none or their key was destroyed.
+    pub(super) fn of_palm(&self, customer: CustomerId, hand: Hand) -> Result<Vec<Template>, Error> {
+        let Some(person) = person_key(&*self.store, &self.keyholder, customer)? else {
+            return Ok(Vec::new());
+        };
+        let mut prefix = key(customer, hand, 0);
+        prefix.pop();
+        let rows = self.store.scan(&prefix, None, limits::SCAN_ROWS)?;
+        rows.iter()
+            .map(|(key, sealed)| open(&person, key, sealed))
+            .collect()
+    }
+
+    /// One sample; `None` when it is not there or its key was destroyed.
+    pub(super) fn one(&self, hand: Hand, record: RecordId) -> Result<Option<Template>, Error> {
+        let key = key(record.customer, hand, record.number);
+        let Some(sealed) = self.store.get(&key)? else {
+            return Ok(None);
+        };
+        let person = person_key(&*self.store, &self.keyholder, record.customer)?;
+        person
+            .map(|person| open(&person, &key, &sealed))
+            .transpose()
+    }
+
+    /// Every sample there is, by hand.
+    pub(super) fn records(&self) -> Result<BTreeMap<Hand, BTreeSet<RecordId>>, Error> {
+        let table = Table::Template;
+        let prefix = table.key(&[]);
+        let mut after: Option<Vec<u8>> = None;
+        let mut records = BTreeMap::<_, BTreeSet<_>>::new();
+        loop {
+            let page = self
+                .store
+                .scan(&prefix, after.as_deref(), limits::SCAN_ROWS)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(records);
+            };
+            after = Some(last.clone());
+            for (key, _) in &page {
+                let customer = CustomerId::from_bytes(rows::id_at(table, key, prefix.len())?);
+                let (hand, number) = match rows::id_at(table, key, prefix.len() + CUSTOMER_BYTES)? {
+                    [RIGHT, number] => (Hand::Right, number),
+                    [LEFT, number] => (Hand::Left, number),
+                    _ => return Err(Error::Corrupt(table.name())),
+                };
+                let record = RecordId { customer, number };
+                records.entry(hand).or_default().insert(record);
             }
         }
     }
-    info!(samples = loaded, "gallery loaded");
-    Ok(())
+}
+
+/// Keeps samples below the service, for tests and benches: of a person who may not be there, with a key of theirs.
+/// Gives their numbers.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::Corrupt`].
+#[doc(hidden)]
+pub fn plant(
+    store: &dyn Store,
+    keyholder: &Keyholder,
+    (customer, samples): (CustomerId, &[Template]),
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, Error> {
+    let mut batch = Batch::new();
+    let person = if let Some(person) = person_key(store, keyholder, customer)? {
+        person
+    } else {
+        let (person, wrapped) = keyholder.create_person_key(customer, entropy);
+        let place = Table::CustomerKey.key(&[&customer.to_bytes()]);
+        batch.put(place, wrapped.to_bytes());
+        person
+    };
+    let mut numbers = Vec::with_capacity(samples.len());
+    for sample in samples {
+        let is_free = |number: &u8| {
+            let key = key(customer, sample.hand(), *number);
+            !matches!(store.get(&key), Ok(Some(_))) && batch.get(&key).is_none()
+        };
+        let number = (0..=u8::MAX).find(is_free).ok_or(Error::SamplesFull)?;
+        let key = key(customer, sample.hand(), number);
+        let sealed = seal(&person, &key, sample, entropy);
+        batch.put(key, sealed);
+        numbers.push(number);
+    }
+    store.commit(&batch)?;
+    Ok(numbers)
 }

@@ -13,11 +13,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::Arc,
 };
 
 use palm_models::template::SearchCode;
 use palm_proto::id::CustomerId;
-use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use rayon::{ThreadPool, prelude::*};
 
 mod best;
 pub mod block;
@@ -78,9 +79,6 @@ pub enum SealedError {
     /// The source failed.
     #[error("a block of the gallery could not be read")]
     Read(#[source] io::Error),
-    /// The system gave no threads to search with.
-    #[error("the threads that search the gallery could not be started: raise the limit of threads")]
-    Threads(#[source] rayon::ThreadPoolBuildError),
     /// Bytes are missing at the end.
     #[error(
         "a block of the gallery ends too early: delete its file, it is made again from the store"
@@ -133,30 +131,18 @@ pub enum SealedError {
 pub struct SealedGallery {
     keyholder: Keyholder,
     blocks: BTreeMap<BlockId, Block>,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
 }
 
 impl SealedGallery {
-    /// An empty gallery that searches with so many threads of its own.
-    ///
-    /// # Errors
-    /// [`SealedError::Threads`].
-    pub fn new(
-        key: EpochKey,
-        kind: Kind,
-        packing: Packing,
-        threads: usize,
-    ) -> Result<Self, SealedError> {
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|n| format!("sealed-{n}"))
-            .build()
-            .map_err(SealedError::Threads)?;
-        Ok(Self {
+    /// An empty gallery that searches with these threads.
+    #[must_use]
+    pub fn new(key: EpochKey, kind: Kind, packing: Packing, pool: Arc<ThreadPool>) -> Self {
+        Self {
             keyholder: Keyholder::new(key, kind, packing),
             blocks: BTreeMap::new(),
             pool,
-        })
+        }
     }
 
     /// The role that has the secrets.

@@ -1,9 +1,6 @@
-//! One search: a coarse pass over every sample, a full comparison for the best few people, a decision.
+//! Templates against one probe: a coarse comparison with everybody's, a full one with the best few, a decision.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::cmp::Reverse;
 
 use palm_models::{
     compare::{Similarity, TemplateProbe},
@@ -12,128 +9,33 @@ use palm_models::{
 use palm_proto::id::CustomerId;
 use rayon::prelude::*;
 
-use super::{
-    Identity,
-    shelf::{Sample, Shelf},
-};
+use super::Identity;
 use crate::config::Identification;
-
-/// Samples of one person that lie together, and how they did in the coarse pass.
-struct Candidate<'a> {
-    coarse: Similarity,
-    samples: &'a [Option<Sample>],
-}
-
-impl Ord for Candidate<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.coarse.cmp(&other.coarse)
-    }
-}
-
-impl PartialOrd for Candidate<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Candidate<'_> {}
-
-/// The best few of what was seen so far.
-struct Best<'a> {
-    keep: usize,
-    heap: BinaryHeap<Reverse<Candidate<'a>>>,
-}
-
-impl<'a> Best<'a> {
-    fn new(keep: usize) -> Self {
-        Self {
-            keep,
-            heap: BinaryHeap::with_capacity(keep + 1),
-        }
-    }
-
-    fn with(mut self, candidate: Candidate<'a>) -> Self {
-        let worst = self.heap.peek();
-        if self.heap.len() < self.keep || worst.is_some_and(|Reverse(worst)| candidate > *worst) {
-            self.heap.push(Reverse(candidate));
-            if self.heap.len() > self.keep {
-                self.heap.pop();
-            }
-        }
-        self
-    }
-
-    fn merged(self, other: Self) -> Self {
-        other
-            .heap
-            .into_iter()
-            .fold(self, |best, Reverse(candidate)| best.with(candidate))
-    }
-}
 
 /// People in falling order of similarity.
 pub(super) type Ranking = Vec<(CustomerId, Similarity)>;
 
-/// People among those `wanted` in falling order of similarity; at most `keep` of them, those that led the coarse pass.
-pub(super) fn rank(
-    shelf: &Shelf,
-    probe: &Template,
-    keep: usize,
-    wanted: impl Fn(CustomerId) -> bool + Send + Sync,
-) -> Ranking {
-    let probe = &TemplateProbe::new(probe);
-    let best = shelf
-        .places()
-        .par_chunk_by(|a, b| owner(a) == owner(b))
-        .filter(|samples| samples.first().and_then(owner).is_some_and(&wanted))
-        .map(|samples| Candidate {
-            coarse: coarse(probe, samples),
-            samples,
-        })
-        .fold(|| Best::new(keep), Best::with)
-        .reduce(|| Best::new(keep), Best::merged);
-    let candidates: Vec<_> = best.heap.into_iter().collect();
-    let scored: Vec<_> = candidates
-        .into_par_iter()
-        .filter_map(|Reverse(candidate)| fine(probe, candidate.samples))
+/// People in falling order of the similarity of their best sample; at most `keep` of them, those that led the coarse
+/// comparison. Runs on the current pool of threads.
+pub(super) fn rank(people: &[(CustomerId, &[Template])], probe: &Template, keep: usize) -> Ranking {
+    let probe = TemplateProbe::new(probe);
+    let coarse = |samples: &[Template]| {
+        let scores = samples.iter().map(|sample| probe.coarse(sample));
+        scores.max().unwrap_or(Similarity::ZERO)
+    };
+    let fine = |samples: &[Template]| samples.iter().map(|sample| probe.compare(sample)).max();
+    let all = people.par_iter();
+    let mut best: Vec<_> = all
+        .map(|(own, samples)| (coarse(samples), *own, *samples))
         .collect();
-    // Samples that came at different times lie apart: a person counts once, by the best.
-    let mut people = BTreeMap::<CustomerId, Similarity>::new();
-    for (customer, score) in scored {
-        people
-            .entry(customer)
-            .and_modify(|best| *best = (*best).max(score))
-            .or_insert(score);
-    }
-    let mut ranking: Ranking = people.into_iter().collect();
+    best.sort_unstable_by_key(|(score, own, _)| (Reverse(*score), *own));
+    best.truncate(keep);
+    let scored = best.into_par_iter();
+    let mut ranking: Ranking = scored
+        .filter_map(|(_, own, samples)| Some((own, fine(samples)?)))
+        .collect();
     ranking.sort_by_key(|(_, score)| Reverse(*score));
     ranking
-}
-
-fn owner(place: &Option<Sample>) -> Option<CustomerId> {
-    place.as_ref().map(|sample| sample.customer)
-}
-
-fn coarse(probe: &TemplateProbe, samples: &[Option<Sample>]) -> Similarity {
-    let scores = samples
-        .iter()
-        .flatten()
-        .map(|sample| probe.coarse(&sample.template));
-    scores.max().unwrap_or(Similarity::ZERO)
-}
-
-fn fine(probe: &TemplateProbe, samples: &[Option<Sample>]) -> Option<(CustomerId, Similarity)> {
-    let scores = samples
-        .iter()
-        .flatten()
-        .map(|sample| probe.compare(&sample.template));
-    samples.first().and_then(owner).zip(scores.max())
 }
 
 /// The one place where a ranking becomes an answer.

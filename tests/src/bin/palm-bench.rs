@@ -4,7 +4,7 @@
 //! | bench | what is measured |
 //! |---|---|
 //! | `extract` | one burst of five frames to a template, in this thread |
-//! | `identify/PALMSxSAMPLES` | one probe against so many palms, with the service's own gallery and threads |
+//! | `identify/PALMSxSAMPLES` | one probe against so many palms: the service's gallery, store and threads; peer: the plain gallery |
 //! | `checkout` | a payment at a real till: from the last frame to the answer, and its stages |
 //! | `authorise/CLIENTS` | requests a second against a real palmd, each approved and on disk before its answer |
 //! | `fdatasync` | the peer: one append of 1 KiB and its fdatasync at a time, on the same disk in the same run |
@@ -17,13 +17,13 @@
     reason = "the lines are what this program says"
 )]
 
-use std::{fs::File, io::Write, path::Path, process::ExitCode};
+use std::{fs::File, io::Write, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use palm_models::{
     extract::extract,
-    template::{Hand, OrientationCode, Template},
+    template::{Hand, OrientationCode, SearchCode, Template},
 };
 use palm_proto::{
     id::CustomerId,
@@ -34,7 +34,16 @@ use palm_proto::{
 };
 use palm_server::{
     config::Identification,
-    gallery::{Gallery, Identity},
+    entropy::{Entropy, SystemEntropy},
+    gallery::{
+        self, Gallery, Identity,
+        plain::PlainGallery,
+        rest::{self, Templates},
+        sealed::EpochKey,
+    },
+    limits,
+    store::{SledStore, Store},
+    vault::Keyholder,
 };
 use palm_tests::{
     Caller, Page, Shop, caller::Setup, clock::Stopwatch, palms, shop::Folder, snapshot::Timings,
@@ -46,6 +55,8 @@ const TILL: &str = "counter-1";
 const CAPTURES: u64 = 40;
 const PALMS: [u64; 3] = [1_000, 10_000, 100_000];
 const PROBES: u64 = 40;
+/// Probes for the plain gallery, which takes a second each among 100,000 palms.
+const PEER_PROBES: usize = 10;
 const CHECKOUTS: u32 = 25;
 /// Clients at once, and payments of each run.
 const CLIENTS: [(usize, usize); 3] = [(1, 400), (8, 1_600), (64, 3_200)];
@@ -86,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         extraction()?;
     }
     if wanted("identify") {
-        identification()?;
+        identification(folder.path())?;
     }
     let synced = if wanted("authorise") || wanted("fdatasync") {
         Some(syncs(folder.path())?)
@@ -183,7 +194,13 @@ fn field(person: u64, sample: u64, noise: u64) -> Template {
         };
         u8::try_from(drawn % 6).ok()
     });
-    Template::orientation_only(Hand::Right, 80, code)
+    let drawn = |a: u64, b: u64| mixed(a, b) as f32 / u64::MAX as f32 - 0.5;
+    let embedding = std::array::from_fn(|at| {
+        let at = at as u64;
+        drawn(person, at ^ 1 << 40) + 0.6 * drawn(mixed(person, sample), at ^ 1 << 41)
+    });
+    let search = SearchCode::strongest(&embedding, 341).expect("invariant: hardly any is zero");
+    Template::orientation_only(Hand::Right, 80, code).with_search(search)
 }
 
 fn customer(person: u64) -> CustomerId {
@@ -192,33 +209,55 @@ fn customer(person: u64) -> CustomerId {
     CustomerId::from_random(bytes)
 }
 
-fn identification() -> Result<()> {
-    for samples in [1_u64, 3] {
-        let gallery = Gallery::new(Identification::default(), 600_000)?;
-        let mut enrolled = 0;
-        for palms in PALMS {
-            for person in enrolled..palms {
-                let own: Vec<_> = (0..samples)
-                    .map(|sample| field(person, sample, 15))
-                    .collect();
-                gallery.add(customer(person), &own);
-            }
-            enrolled = palms;
-            let (mut times, mut found) = (Vec::new(), 0);
-            for probe in 0..PROBES {
-                let person = mixed(probe, palms) % palms;
-                let probe = field(person, 1_000 + probe, 15);
-                let watch = Stopwatch::start();
-                let identity = gallery.identify(&probe);
-                times.push(watch.ms());
-                found += u64::from(identity == Identity::Match(customer(person)));
-            }
-            ensure!(
-                found == PROBES,
-                "{found} of {PROBES} were found among {palms} palms"
-            );
-            tell_percentiles(&format!("identify/{palms}x{samples}"), "", times);
+/// The product's gallery on the embedded store, and the plain gallery in memory with the same templates as its peer.
+fn identification(folder: &Path) -> Result<()> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&folder.join("identify"))?);
+    let keyholder = Arc::new(Keyholder::new([1; 32]));
+    let policy = Identification::default();
+    let mut plain = PlainGallery::new(policy, gallery::threads(limits::SEARCH_THREADS)?);
+    let mut enrolled = 0;
+    for palms in PALMS {
+        for person in enrolled..palms {
+            let own = [0, 1, 2].map(|sample| field(person, sample, 15));
+            rest::plant(&*store, &keyholder, (customer(person), &own), &*entropy)?;
+            own.into_iter()
+                .for_each(|sample| plain.add(customer(person), sample));
         }
+        enrolled = palms;
+        let name = format!("identify/{palms}x3");
+        let watch = Stopwatch::start();
+        let sealed = Gallery::open(gallery::Setup {
+            policy,
+            samples_max: 600_000,
+            templates: Templates::new(Arc::clone(&store), Arc::clone(&keyholder)),
+            key: EpochKey::new([2; 32]),
+            folder: None,
+            entropy: Arc::clone(&entropy),
+        })?;
+        tell(&name, "all_blocks_made", watch.ms() / 1e3, "s");
+        let (mut times, mut peer_times, mut found) = (Vec::new(), Vec::new(), 0);
+        for probe in 0..PROBES {
+            let person = mixed(probe, palms) % palms;
+            let probe = field(person, 1_000 + probe, 15);
+            let watch = Stopwatch::start();
+            let identity = sealed.identify(&probe)?;
+            times.push(watch.ms());
+            found += u64::from(identity == Identity::Match(customer(person)));
+            if peer_times.len() < PEER_PROBES {
+                let watch = Stopwatch::start();
+                let peer = plain.identify(&probe);
+                peer_times.push(watch.ms());
+                ensure!(peer == identity, "the plain gallery answers otherwise");
+            }
+        }
+        ensure!(
+            found == PROBES,
+            "{found} of {PROBES} were found among {palms} palms"
+        );
+        let ratio = peer_times.iter().sum::<f64>() / times[..PEER_PROBES].iter().sum::<f64>();
+        tell_percentiles(&name, "", times);
+        tell(&name, "plain_over_sealed", ratio, "ratio");
     }
     Ok(())
 }

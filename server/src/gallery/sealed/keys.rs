@@ -6,13 +6,14 @@
 
 use std::fmt;
 
+use palm_models::template::Hand;
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     digest, hkdf,
 };
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::SealedError;
+use super::{SealedError, block::Kind};
 use crate::entropy::Entropy;
 
 /// Bytes of a key, of a seed and of a digest.
@@ -54,6 +55,16 @@ impl EpochKey {
     #[must_use]
     pub const fn new(secret: [u8; 32]) -> Self {
         Self { secret }
+    }
+
+    /// The key of this epoch for the codes of one hand and one extractor: no two galleries share secrets.
+    #[must_use]
+    pub fn for_kind(&self, kind: Kind) -> Self {
+        let hand = match kind.hand {
+            Hand::Right => 0,
+            Hand::Left => 1,
+        };
+        Self::new(*self.derived(&[b"kind", &[hand, kind.model.number()]]))
     }
 
     /// What the epoch is called.

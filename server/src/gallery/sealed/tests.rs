@@ -9,6 +9,7 @@ use crate::{
         fixture::{capture, code, key, record},
         folder::Folder,
     },
+    gallery::threads,
 };
 
 const KIND: Kind = Kind {
@@ -17,7 +18,7 @@ const KIND: Kind = Kind {
 };
 
 fn gallery(packing: Packing) -> SealedGallery {
-    SealedGallery::new(key(1), KIND, packing, 2).unwrap()
+    SealedGallery::new(key(1), KIND, packing, threads(2).unwrap())
 }
 
 fn enrol(gallery: &mut SealedGallery, people: impl Iterator<Item = usize>) {
@@ -155,7 +156,7 @@ fn stop_at_any_point_loses_nobody_and_reuses_no_mask() {
 #[test]
 fn epochs_share_nothing_that_can_be_compared() {
     let searched = |epoch| {
-        let gallery = SealedGallery::new(key(epoch), KIND, Packing::Three, 1).unwrap();
+        let gallery = SealedGallery::new(key(epoch), KIND, Packing::Three, threads(1).unwrap());
         gallery.keyholder().probe(&capture(1, 63)).unwrap()
     };
     let (one, other) = (searched(1), searched(2));
@@ -169,7 +170,7 @@ fn rotated_gallery_finds_everyone_without_their_hands() {
     let mut old = gallery(Packing::Three);
     enrol(&mut old, 0..50);
     encrypt_all(&mut old, &SeededEntropy::new(1));
-    let mut new = SealedGallery::new(key(2), KIND, Packing::Three, 2).unwrap();
+    let mut new = SealedGallery::new(key(2), KIND, Packing::Three, threads(2).unwrap());
     for n in 0..50 {
         new.enrol(record(n), &code(n, 341)).unwrap();
     }
