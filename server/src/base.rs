@@ -2,9 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use palm_proto::id::CustomerId;
+use palm_proto::id::{CustomerId, TillId};
 
 use crate::{
+    budget::Budget,
     clock::Clock,
     entropy::Entropy,
     error::Error,
@@ -23,6 +24,10 @@ pub(crate) struct Base {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) gallery: Arc<Gallery>,
+    /// Searches of a till.
+    pub(crate) searches: Budget<TillId>,
+    /// Times that a person is recognised.
+    pub(crate) matches: Budget<CustomerId>,
     /// Held by whoever adds palms or removes them, from the look at the gallery to its change: two enrolments of one
     /// palm at once must not both find it free.
     pub(crate) palms: tokio::sync::Mutex<()>,
@@ -40,6 +45,15 @@ impl Base {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
         bytes
+    }
+
+    /// Counts a search of a till.
+    ///
+    /// # Errors
+    /// [`Error::TooManySearches`].
+    pub(crate) fn count_search(&self, till: &TillId) -> Result<(), Error> {
+        let is_left = self.searches.spend(till.clone(), self.clock.now());
+        is_left.then_some(()).ok_or(Error::TooManySearches)
     }
 
     /// Lets the gallery put what changed in order, in the background.

@@ -110,7 +110,7 @@ impl Checkout {
     ///
     /// # Errors
     /// [`Error::IdReused`], [`Error::Cancelled`], [`Error::Malformed`] (the amount), [`Error::SealBroken`],
-    /// [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`].
+    /// [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`], [`Error::TooManySearches`].
     pub async fn authorise(
         &self,
         till: TillId,
@@ -127,11 +127,17 @@ impl Checkout {
         if let Some(reason) = self.used_before(&request)? {
             return Ok((Outcome::NotRecognised { reason }, stages.times()));
         }
+        self.base.count_search(&till)?;
         let identity = self.identify(probe).await?;
         stages.identified();
         let outcome = match identity {
             Identity::Ambiguous => self.refuse(till, request, ReasonCode::Ambiguous).await?,
             Identity::NoMatch => {
+                self.refuse(till, request, ReasonCode::NotRecognised)
+                    .await?
+            }
+            // The same answer as to a stranger: it must not say that somebody is there.
+            Identity::Match(customer) if !self.may_match(customer) => {
                 self.refuse(till, request, ReasonCode::NotRecognised)
                     .await?
             }
@@ -178,6 +184,11 @@ impl Checkout {
             .get(&requests::nonce_key(&request.sample.capture_nonce))?;
         let used = used.map(|bytes| Table::Nonce.decode(&bytes)).transpose()?;
         refused_before(used, request.payment)
+    }
+
+    fn may_match(&self, customer: CustomerId) -> bool {
+        let now = self.base.clock.now();
+        self.base.matches.spend(customer, now)
     }
 
     async fn identify(&self, probe: Template) -> Result<Identity, Error> {

@@ -175,6 +175,10 @@ pub struct Limits {
     pub calls_max: usize,
     /// Time for one call in milliseconds, 100 to 60,000.
     pub call_timeout_ms: u64,
+    /// Palms that one till may have looked for in a minute, payments and enrolments together, 1 to 1,000,000.
+    pub searches_per_minute: u32,
+    /// Times that one person is recognised in an hour, 1 to 1,000,000; after that they are not.
+    pub matches_per_hour: u32,
 }
 
 impl Default for Limits {
@@ -183,6 +187,8 @@ impl Default for Limits {
             samples_max: 600_000,
             calls_max: 64,
             call_timeout_ms: 10_000,
+            searches_per_minute: 120,
+            matches_per_hour: 60,
         }
     }
 }
@@ -413,6 +419,17 @@ impl Limits {
         unless(samples, "limits.samples_max", "write 12 to 10000000")
             .or_else(|| unless(calls, "limits.calls_max", "write 1 to 4096"))
             .or_else(|| unless(timeout, "limits.call_timeout_ms", "write 100 to 60000"))
+            .or_else(|| {
+                [
+                    ("limits.searches_per_minute", self.searches_per_minute),
+                    ("limits.matches_per_hour", self.matches_per_hour),
+                ]
+                .into_iter()
+                .find_map(|(key, most)| {
+                    let is_right = (1..=1_000_000).contains(&most);
+                    unless(is_right, key, "write 1 to 1000000")
+                })
+            })
     }
 }
 

@@ -41,7 +41,8 @@ impl Enrolment {
     ///
     /// # Errors
     /// [`Error::CustomerNotFound`], [`Error::IdReused`], [`Error::SealBroken`], [`Error::TemplateUnknown`],
-    /// [`Error::CaptureReplayed`], [`Error::SamplesFull`], [`Error::GalleryFull`].
+    /// [`Error::CaptureReplayed`], [`Error::SamplesFull`], [`Error::GalleryFull`],
+    /// [`Error::TooManySearches`].
     pub async fn enrol(&self, till: TillId, request: Enrol) -> Result<EnrolOutcome, Error> {
         let this = self.clone();
         // A task of its own: a caller who hangs up must not keep committed palms out of the gallery.
@@ -57,6 +58,7 @@ impl Enrolment {
         let row = self.base.store.get(&customer_key(request.customer))?;
         let row: CustomerRow = Table::Customer.decode(&row.ok_or(Error::CustomerNotFound)?)?;
         let samples = self.open(&till, &request)?;
+        self.base.count_search(&till)?;
         let base = Arc::clone(&self.base);
         let customer = request.customer;
         let judging = tokio::task::spawn_blocking(move || {

@@ -52,6 +52,8 @@ pub enum Error {
     WriteFailed,
     /// What was sealed is not a template that this build knows.
     TemplateUnknown,
+    /// The till has had as many palms looked for as it may in a minute.
+    TooManySearches,
     /// A till goes by this name.
     TillExists,
     /// No such till.
@@ -102,6 +104,9 @@ impl Error {
             }
             Self::TemplateUnknown => {
                 "the sealed bytes are not a template that this service knows: update the till"
+            }
+            Self::TooManySearches => {
+                "this till has had too many palms looked for: wait a minute, or raise limits.searches_per_minute"
             }
             Self::TillExists => {
                 "there is a till of this name: revoke it and make a new certificate, or choose another name"

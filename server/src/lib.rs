@@ -9,6 +9,7 @@
 
 pub mod api;
 mod base;
+mod budget;
 pub mod checkout;
 pub mod clock;
 pub mod config;

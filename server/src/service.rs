@@ -1,6 +1,6 @@
 //! The whole service without its wire: every part on one store, one writer and one gallery.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use palm_proto::{
     envelope::{OpeningKey, SealingKey},
@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     base::Base,
+    budget::Budget,
     checkout::{Checkout, stages::Monotonic},
     clock::Clock,
     config::{Config, Identification, Limits},
@@ -29,6 +30,7 @@ use crate::{
 
 /// Number of the service's only sealing key.
 const SEALING_KEY_ID: u32 = 1;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What the service is told by its configuration, without files and addresses.
 #[derive(Debug, Clone)]
@@ -142,6 +144,8 @@ impl Service {
             clock: ground.clock,
             entropy: ground.entropy,
             gallery: Arc::new(gallery),
+            searches: Budget::new(terms.limits.searches_per_minute, MINUTE),
+            matches: Budget::new(terms.limits.matches_per_hour, 60 * MINUTE),
             palms: Mutex::new(()),
         });
         let (max, key) = (terms.payment_max, Arc::clone(&opening_key));

@@ -6,6 +6,7 @@
 //! | A template is moved to another amount, payment or till | its associated data no longer fits: it does not open | `palm_proto::envelope` |
 //! | A till sends any template that it likes | it needs an enrolled certificate and is revoked by name; the till is trusted with the capture until the reader signs it | [`crate::tills`] |
 //! | A forged or printed palm before the reader | not answered by the service: liveness is the reader's and the till's part. The service answers neither scores nor who was nearest, so that nothing can be climbed | [`crate::gallery`] |
+//! | A till guesses palm after palm | searches are counted by till and matches by person; over the budget a person is answered as a stranger is | [`crate::config::Limits`] |
 //! | Two people who look alike to the matcher | `Ambiguous`: never a payment | [`crate::gallery::Identity`] |
 //! | One palm enrolled twice, to pay from another's wallet or to escape deletion | one to many check at enrolment, under a lock: two enrolments at once cannot both find the palm free | [`crate::enrolment`] |
 //! | Two people's palms under one customer | samples of one hand must agree with each other and with those kept before | [`crate::enrolment`] |

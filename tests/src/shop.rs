@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -98,8 +99,21 @@ impl Shop {
             &["--currency", CURRENCY, "--listen", ANYWHERE],
         ];
         ctl::run(&shop.deployment(), &init.concat())?;
+        shop.raise_budgets()?;
         shop.start_palmd()?;
         Ok(shop)
+    }
+
+    /// Programs pay more often than people do.
+    fn raise_budgets(&self) -> Result<()> {
+        let path = self.deployment().join("palmd.toml");
+        let mut config = fs::read_to_string(&path)?;
+        for (key, usual) in [("searches_per_minute", 120), ("matches_per_hour", 60)] {
+            let written = format!("{key} = {usual}\n");
+            ensure!(config.contains(&written), "palmctl init wrote no {written}");
+            config = config.replace(&written, &format!("{key} = 1_000_000\n"));
+        }
+        Ok(fs::write(&path, config)?)
     }
 
     /// A shop with one till, and its page when both are ready.

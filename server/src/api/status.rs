@@ -29,6 +29,7 @@ impl From<Error> for Status {
             Error::Store(_) => (Code::Unavailable, Reason::Unavailable),
             Error::Stopping => (Code::Unavailable, Reason::Unavailable),
             Error::TemplateUnknown => (Code::InvalidArgument, Reason::Malformed),
+            Error::TooManySearches => (Code::ResourceExhausted, Reason::LimitReached),
             Error::WriteFailed => (Code::Unavailable, Reason::Unavailable),
             Error::TillExists => (Code::AlreadyExists, Reason::IdReused),
             Error::TillNotFound => (Code::NotFound, Reason::NotFound),

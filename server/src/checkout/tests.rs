@@ -7,7 +7,10 @@ use palm_proto::{
 };
 
 use super::*;
-use crate::fixture::{PAYMENT_MAX, Pay, Shop, krw, payment, refusal, template, till};
+use crate::{
+    fixture::{PAYMENT_MAX, Pay, Shop, krw, payment, refusal, template, till},
+    store::MemoryStore,
+};
 
 const COUNTER: &str = "counter-1";
 const KIOSK: &str = "kiosk-1";
@@ -410,4 +413,34 @@ async fn copies_of_one_send_at_once_charge_once() {
         assert_eq!(balance.minor(), 9_000);
     }
     assert_eq!(shop.service.wallets.audit().await.unwrap().transfers, 3);
+}
+
+#[tokio::test]
+async fn till_and_person_have_budgets_that_come_back() {
+    let mut terms = crate::fixture::terms();
+    terms.limits.searches_per_minute = 4;
+    terms.limits.matches_per_hour = 3;
+    let shop = Shop::on(Arc::new(MemoryStore::new()), 1, terms);
+    let kim = shop.customer(1, "Kim Minjun").await;
+    assert_eq!(shop.enrol(2, kim, 1).await, "ENROLLED 1");
+    assert_eq!(shop.top_up(3, kim, 1_000).await, "balance 1000");
+    let minute = std::time::Duration::from_secs(60);
+    shop.clock.advance(minute);
+    roll(
+        &shop,
+        &[
+            (pay(1, 1, 77, 1), "NOT_RECOGNISED"),
+            (pay(2, 1, 1, 2), "APPROVED K** M** left 999"),
+            (pay(3, 1, 1, 3), "APPROVED K** M** left 998"),
+            (pay(4, 1, 1, 4), "APPROVED K** M** left 997"),
+            (pay(5, 1, 1, 5), "refused LIMIT_REACHED"),
+            // What was booked is answered without a search.
+            (pay(2, 1, 1, 2), "APPROVED K** M** left 999"),
+        ],
+    )
+    .await;
+    shop.clock.advance(minute);
+    roll(&shop, &[(pay(5, 1, 1, 6), "NOT_RECOGNISED")]).await;
+    shop.clock.advance(60 * minute);
+    roll(&shop, &[(pay(5, 1, 1, 7), "APPROVED K** M** left 996")]).await;
 }

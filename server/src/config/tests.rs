@@ -81,6 +81,9 @@ fn bad_values_are_refused_with_file_key_and_remedy() {
         ),
         ("600_000", "1", "limits.samples_max", "12 to"),
         ("10_000", "1", "limits.call_timeout_ms", "100 to"),
+        ("= 120", "= 0", "limits.searches_per_minute", "1 to"),
+        ("= 60\n", "= 0\n", "limits.matches_per_hour", "1 to"),
+        ("= 512", "= 1", "identification.opened_samples", "2 to"),
     ];
     for (from, to, key, remedy) in rows {
         let message = parse(&with(from, to)).unwrap_err().to_string();

@@ -255,6 +255,16 @@ fn identification(folder: &Path) -> Result<()> {
             found == PROBES,
             "{found} of {PROBES} were found among {palms} palms"
         );
+        // The times must not say whether somebody is there.
+        let mut other_times = Vec::new();
+        for probe in 0..PROBES {
+            let stranger = field(palms + 1_000_000 + probe, 0, 15);
+            let watch = Stopwatch::start();
+            let identity = sealed.identify(&stranger)?;
+            other_times.push(watch.ms());
+            ensure!(identity == Identity::NoMatch, "a stranger was found");
+        }
+        tell_percentiles(&name, "nobody", other_times);
         let ratio = peer_times.iter().sum::<f64>() / times[..PEER_PROBES].iter().sum::<f64>();
         tell_percentiles(&name, "", times);
         tell(&name, "plain_over_sealed", ratio, "ratio");
