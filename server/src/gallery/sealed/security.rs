@@ -59,7 +59,8 @@
 //!
 //! A matcher that lies can hand sums of its own making to the keyholder. It gets no score back; its lies decide
 //! which sealed orientation codes are opened, and those must still fit the probe. It can hide people, so that
-//! payments fail. The keyholder's answer is all that it could climb by, and answers are to be limited in number.
+//! payments fail. The keyholder's answer is all that it could climb by, and answers are limited in number: searches by
+//! till, matches by person ([`crate::config::Limits`]).
 //!
 //! # Epochs
 //!
