@@ -70,6 +70,10 @@
 //! coordinates are zero, +1 or -1 in both; a few dozen such pairs tell the whole permutation. A new epoch needs no
 //! customer: each code comes from its sealed template.
 //!
+//! Measured over 2,000 drawn palms, D of the whole system (ISO/IEC 30136; Gomez-Barrero et al., TIFS 2018) is 1.000
+//! within an epoch, which is what a gallery is for, and 0.017 between two, which is what chance gives with so many
+//! (`code/tests.rs`). That says nothing of who knows pairs, as above.
+//!
 //! # Constant time, and what is wiped
 //!
 //! Secrets, errors and scores are computed without branches and look-ups that depend on them, but for three places,

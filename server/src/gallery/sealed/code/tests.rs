@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gallery::sealed::fixture::{code, key};
+use crate::gallery::sealed::fixture::{capture, code, key};
 
 proptest! {
     #[test]
@@ -54,4 +54,47 @@ fn roles_hold_codes_of_their_weight_only() {
         assert_eq!(permutation.reference(&code).is_ok(), is_reference);
         assert_eq!(permutation.probe(&code, 127).is_ok(), is_probe);
     }
+}
+
+/// Scores of probes in one epoch against codes in another, of the same people or of their neighbours.
+fn scores(probes: u8, references: u8, people: usize, step: usize) -> Vec<i8> {
+    let probing = Permutation::derive(&key(probes));
+    let referring = Permutation::derive(&key(references));
+    let references: Vec<_> = (0..people)
+        .map(|n| referring.reference(&code(n, 341)).unwrap())
+        .collect();
+    (0..people)
+        .map(|n| {
+            let probe = probing.probe(&capture(n, 63), 63).unwrap();
+            probe.dot(&references[(n + step) % people])
+        })
+        .collect()
+}
+
+/// D of the whole system with equal priors: 0, nobody can tell that two codes are of one palm; 1, everybody can
+/// (ISO/IEC 30136; Gomez-Barrero et al., "General Framework to Evaluate Unlinkability in Biometric Template Protection
+/// Systems", IEEE TIFS 2018).
+fn linkability(mated: &[i8], non_mated: &[i8]) -> f64 {
+    let bins = |scores: &[i8]| {
+        let mut counts = [0.0; 64];
+        for score in scores {
+            counts[usize::try_from((i32::from(*score) + 128) / 4).unwrap()] += 1.0;
+        }
+        counts.map(|count: f64| count / scores.len() as f64)
+    };
+    let pairs = bins(mated).into_iter().zip(bins(non_mated));
+    pairs
+        .filter(|(mated, other)| mated > other)
+        .map(|(mated, other)| mated * (2.0 * mated / (mated + other) - 1.0))
+        .sum()
+}
+
+#[test]
+fn codes_of_one_palm_in_two_epochs_cannot_be_linked() {
+    let people = 2_000;
+    let within = linkability(&scores(1, 1, people, 0), &scores(1, 1, people, 1));
+    assert!(within > 0.99, "{within}: an epoch recognises its own");
+    // What 2,000 scores of one distribution give by chance lies about 0.02.
+    let between = linkability(&scores(1, 2, people, 0), &scores(1, 2, people, 1));
+    assert!(between < 0.05, "{between}");
 }
