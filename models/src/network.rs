@@ -1,7 +1,7 @@
 //! The network: a normalised palm region to the 512 numbers that a search code is made of.
 //!
 //! Residual (He et al., CVPR 2016), small, trained on synthetic palms by `models/training`, which has its definition in
-//! `network.py`; `models/weights` has what it learnt. Start reading at [`embedding`].
+//! `network.py`; `models/weights` has what it learnt. Start reading at `embedding`.
 
 mod convolution;
 mod weights;
