@@ -34,7 +34,7 @@ use crate::{
     customers::{Customers, customer_key},
     error::Error,
     gallery::Identity,
-    rail,
+    rail::wallet,
     requests::{self, Nonce, NonceRow},
     rows::{self, Table},
     writer::Transaction,
@@ -131,7 +131,7 @@ impl Checkout {
         let identity = self.identify(probe).await?;
         stages.identified();
         let outcome = match identity {
-            Identity::Ambiguous => self.refuse(till, request, ReasonCode::Ambiguous).await?,
+            Identity::Ambiguous(_) => self.refuse(till, request, ReasonCode::Ambiguous).await?,
             Identity::NoMatch => {
                 self.refuse(till, request, ReasonCode::NotRecognised)
                     .await?
@@ -230,7 +230,7 @@ impl Checkout {
         let (payment, amount) = (request.payment, request.amount);
         let nonce = request.sample.capture_nonce;
         let by = till.clone();
-        let draft = rail::Draft::draw(&*self.base.entropy, now);
+        let draft = wallet::Draft::draw(&*self.base.entropy, now);
         let writing = self.base.writer.write(move |tx| {
             if let Some(row) = find_row(tx, payment)? {
                 return Ok(Booked::Before(row));
@@ -241,12 +241,12 @@ impl Checkout {
                 return Ok(Booked::Gone);
             }
             requests::spend(tx, &nonce, NonceRow::Payment { payment })?;
-            let standing = match rail::hold_and_post(tx, draft, customer, amount)? {
-                rail::Answer::Approved { balance } => StandingRow::Approved {
+            let standing = match wallet::hold_and_post(tx, draft, customer, amount)? {
+                wallet::Answer::Approved { balance } => StandingRow::Approved {
                     customer,
                     balance: balance.into(),
                 },
-                rail::Answer::Declined(reason) => StandingRow::Declined { customer, reason },
+                wallet::Answer::Declined(reason) => StandingRow::Declined { customer, reason },
             };
             let row = PaymentRow::new(standing, amount, by, now);
             row.put(tx, payment);

@@ -47,8 +47,9 @@ const OPENED_TOGETHER: usize = 4_096;
 /// Whose palm a probe is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// Two people are too close together in similarity: ask again, or take another way to pay.
-    Ambiguous,
+    /// These two people, the nearest first, are too close together in similarity: ask again, let a second factor tell
+    /// them apart, or take another way to pay.
+    Ambiguous([CustomerId; 2]),
     /// This person, clearly before everybody else.
     Match(CustomerId),
     /// Nobody who is enrolled.

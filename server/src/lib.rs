@@ -27,7 +27,7 @@ pub mod ledger;
 pub mod limits;
 pub mod logging;
 pub mod pki;
-mod rail;
+pub mod rail;
 mod requests;
 mod rows;
 pub mod service;

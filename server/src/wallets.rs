@@ -15,7 +15,7 @@ use crate::{
     customers::customer_key,
     error::Error,
     ledger::{self, Audit, LoadError},
-    rail,
+    rail::wallet,
     requests::{self, RequestRow, TransferRow},
     writer::Transaction,
 };
@@ -69,7 +69,7 @@ impl Wallets {
             let malformed = Malformed::new("amount.currency_code", remedy);
             return Err(malformed.with_reason(ReasonCode::AmountInvalid).into());
         }
-        let draft = rail::Draft::draw(&*self.base.entropy, self.base.clock.now());
+        let draft = wallet::Draft::draw(&*self.base.entropy, self.base.clock.now());
         let writing = self.base.writer.write(move |tx| {
             if let Some(row) = requests::answered(tx, request_id)? {
                 return repeated(row, direction, customer, amount);
@@ -78,8 +78,8 @@ impl Wallets {
                 return Err(Error::CustomerNotFound);
             }
             let balance = match direction {
-                Direction::In => rail::cash_in(tx, draft, customer, amount)?,
-                Direction::Out => rail::cash_out(tx, draft, customer, amount)?,
+                Direction::In => wallet::cash_in(tx, draft, customer, amount)?,
+                Direction::Out => wallet::cash_out(tx, draft, customer, amount)?,
             };
             keep(
                 tx,
@@ -102,7 +102,7 @@ impl Wallets {
             if tx.get(&customer_key(customer))?.is_none() {
                 return Err(Error::CustomerNotFound);
             }
-            Ok(rail::balance(tx, customer, currency))
+            Ok(wallet::balance(tx, customer, currency))
         });
         reading.await
     }

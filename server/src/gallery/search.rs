@@ -43,12 +43,13 @@ pub(super) fn decide(policy: &Identification, ranking: &[(CustomerId, Similarity
     let [(first, best), rest @ ..] = ranking else {
         return Identity::NoMatch;
     };
-    let second = rest.first().map_or(Similarity::ZERO, |(_, second)| *second);
     if *best < policy.least() {
-        Identity::NoMatch
-    } else if best.value() - second.value() < policy.margin_min {
-        Identity::Ambiguous
-    } else {
-        Identity::Match(*first)
+        return Identity::NoMatch;
+    }
+    match rest.first() {
+        Some((second, next)) if best.value() - next.value() < policy.margin_min => {
+            Identity::Ambiguous([*first, *second])
+        }
+        _ => Identity::Match(*first),
     }
 }

@@ -116,7 +116,11 @@ fn each_person_is_found_by_either_palm_and_a_stranger_by_none() {
 fn two_people_with_one_palm_are_ambiguous_and_never_a_match() {
     let room = Room::filled(5);
     room.add(99, &samples(Hand::Right, 3));
-    assert_eq!(room.identify(Hand::Right, 3), Identity::Ambiguous);
+    let Identity::Ambiguous(mut two) = room.identify(Hand::Right, 3) else {
+        panic!("two people have this palm");
+    };
+    two.sort();
+    assert_eq!(two, [customer(3), customer(99)]);
     let probe = template(Hand::Right, 3, 9);
     assert!(room.gallery.is_of_another(&probe, customer(3)).unwrap());
 }
@@ -216,13 +220,11 @@ fn sealed_and_plain_gallery_give_the_same_answers() {
             answers.push(answer);
         }
     }
-    for expected in [
-        Identity::NoMatch,
-        Identity::Ambiguous,
-        Identity::Match(customer(1)),
-    ] {
+    for expected in [Identity::NoMatch, Identity::Match(customer(1))] {
         assert!(answers.contains(&expected), "{expected:?} occurs");
     }
+    let is_ambiguous = |answer: &Identity| matches!(answer, Identity::Ambiguous(_));
+    assert!(answers.iter().any(is_ambiguous));
 }
 
 fn blocks_in(folder: &Path) -> Vec<String> {

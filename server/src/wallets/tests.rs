@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     entropy::SeededEntropy,
     fixture::{Shop, refusal, request},
-    rail::Draft,
+    rail::wallet,
 };
 
 const UNKNOWN: CustomerId = CustomerId::from_bytes([9; 16]);
@@ -78,9 +78,9 @@ async fn sum_that_does_not_fit_is_refused_and_books_nothing() {
     let entropy = SeededEntropy::new(3);
     let nearly = Money::balance(u64::MAX - 100, Currency::KRW);
     let booking = shop.service.wallets.base.writer.write(move |tx| {
-        rail::cash_in(
+        wallet::cash_in(
             tx,
-            Draft::draw(&entropy, Timestamp::from_micros(1)),
+            wallet::Draft::draw(&entropy, Timestamp::from_micros(1)),
             kim,
             nearly,
         )
