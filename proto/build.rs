@@ -4,11 +4,12 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "types",
     "customers",
     "enrolment",
     "checkout",
+    "payments",
     "wallets",
     "tills",
 ];

@@ -114,6 +114,8 @@ impl FromStr for TillId {
 
 const WALLET_FORM: &str = "customers/{uuid}/wallet";
 const WALLET_SUFFIX: &str = "/wallet";
+const SAFEGUARDS_FORM: &str = "customers/{uuid}/safeguards";
+const SAFEGUARDS_SUFFIX: &str = "/safeguards";
 
 /// Writes `customers/{uuid}/wallet`: each customer has one wallet.
 #[must_use]
@@ -126,10 +128,26 @@ pub fn wallet_name(customer: CustomerId) -> String {
 /// # Errors
 /// [`IdError`] when the text is anything else.
 pub fn wallet_owner(name: &str) -> Result<CustomerId, IdError> {
-    let customer = name
-        .strip_suffix(WALLET_SUFFIX)
-        .ok_or(IdError(WALLET_FORM))?;
-    customer.parse().map_err(|_| IdError(WALLET_FORM))
+    owner(name, WALLET_SUFFIX, WALLET_FORM)
+}
+
+/// Writes `customers/{uuid}/safeguards`.
+#[must_use]
+pub fn safeguards_name(customer: CustomerId) -> String {
+    format!("{customer}{SAFEGUARDS_SUFFIX}")
+}
+
+/// Reads `customers/{uuid}/safeguards`.
+///
+/// # Errors
+/// [`IdError`] when the text is anything else.
+pub fn safeguards_owner(name: &str) -> Result<CustomerId, IdError> {
+    owner(name, SAFEGUARDS_SUFFIX, SAFEGUARDS_FORM)
+}
+
+fn owner(name: &str, suffix: &str, form: &'static str) -> Result<CustomerId, IdError> {
+    let customer = name.strip_suffix(suffix).ok_or(IdError(form))?;
+    customer.parse().map_err(|_| IdError(form))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! domain requests, and so the only place that rejects shapes ([`fault::Malformed`] names field and remedy).
 //! Nothing here knows palms, ledgers or stores.
 
+pub mod digits;
 pub mod envelope;
 pub mod fault;
 pub mod id;

@@ -79,6 +79,26 @@ reasons! {
     Unavailable = "UNAVAILABLE";
     /// The till gave the payment up before it was booked.
     Cancelled = "CANCELLED";
+    /// The payment waits for the customer's second factor.
+    SecondFactor = "SECOND_FACTOR";
+    /// The payment waits for the cashier's word that it is no duplicate.
+    LikelyDuplicate = "LIKELY_DUPLICATE";
+    /// The second factor was not right.
+    FactorWrong = "FACTOR_WRONG";
+    /// Too many wrong second factors.
+    FactorLocked = "FACTOR_LOCKED";
+    /// The customer has frozen payments by palm.
+    Frozen = "FROZEN";
+    /// Above what the customer or the shop allows.
+    OverLimit = "OVER_LIMIT";
+    /// The rail has not answered yet.
+    OutcomeUnknown = "OUTCOME_UNKNOWN";
+    /// The payment's state does not allow this.
+    StateRefuses = "STATE_REFUSES";
+    /// More than is held, or than was captured and has not gone back.
+    AmountTooLarge = "AMOUNT_TOO_LARGE";
+    /// The payment's time ran out.
+    Expired = "EXPIRED";
 }
 
 impl ReasonCode {

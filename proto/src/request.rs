@@ -6,7 +6,7 @@
 use crate::{
     envelope::{CIPHERTEXT_MAX, SealedTemplate},
     fault::Malformed,
-    id::{CustomerId, IdError, PaymentId, RequestId, TillId, wallet_owner},
+    id::{CustomerId, IdError, RequestId, TillId, wallet_owner},
     money::{Money, MoneyError},
     reason::ReasonCode,
     v1,
@@ -24,6 +24,13 @@ const NOTICE_VERSION_MAX: usize = 32;
 const SERIAL_MAX: usize = 64;
 
 type Parsed<T> = Result<T, Malformed>;
+
+mod payments;
+
+pub use payments::{
+    AuthorisePayment, CancelPayment, CaptureMode, ChangePayment, ConfirmPayment, Confirmation,
+    CreatePayment, Factor, UpdateSafeguards, safeguards_named,
+};
 
 /// Registers a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,64 +92,6 @@ impl TryFrom<v1::EnrolRequest> for Enrol {
                 .map(SealedTemplate::try_from)
                 .collect::<Parsed<_>>()
                 .map_err(|malformed| malformed.below("samples"))?,
-        })
-    }
-}
-
-/// Takes a payment by palm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorisePayment {
-    /// Minted by the till.
-    pub payment: PaymentId,
-    /// What to pay.
-    pub amount: Money,
-    /// The palm, sealed for this payment and amount.
-    pub sample: SealedTemplate,
-}
-
-impl TryFrom<v1::AuthorisePaymentRequest> for AuthorisePayment {
-    type Error = Malformed;
-
-    fn try_from(wire: v1::AuthorisePaymentRequest) -> Parsed<Self> {
-        let sample = wire
-            .sample
-            .ok_or_else(|| Malformed::new("sample", "send the sealed template"))?;
-        Ok(Self {
-            payment: named("payment", &wire.payment)?,
-            amount: amount(wire.amount)?,
-            sample: sample
-                .try_into()
-                .map_err(|malformed: Malformed| malformed.below("sample"))?,
-        })
-    }
-}
-
-impl From<AuthorisePayment> for v1::AuthorisePaymentRequest {
-    fn from(request: AuthorisePayment) -> Self {
-        Self {
-            payment: request.payment.to_string(),
-            amount: Some(request.amount.into()),
-            sample: Some(request.sample.into()),
-        }
-    }
-}
-
-/// Settles an unknown outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CancelPayment {
-    /// The payment to give up.
-    pub payment: PaymentId,
-    /// What it was for.
-    pub amount: Money,
-}
-
-impl TryFrom<v1::CancelPaymentRequest> for CancelPayment {
-    type Error = Malformed;
-
-    fn try_from(wire: v1::CancelPaymentRequest) -> Parsed<Self> {
-        Ok(Self {
-            payment: named("name", &wire.name)?,
-            amount: amount(wire.amount)?,
         })
     }
 }
@@ -439,6 +388,11 @@ pub fn fuzz_requests(bytes: &[u8]) {
     parse::<v1::EnrolRequest, Enrol>(bytes);
     parse::<v1::AuthorisePaymentRequest, AuthorisePayment>(bytes);
     parse::<v1::CancelPaymentRequest, CancelPayment>(bytes);
+    parse::<v1::ConfirmPaymentRequest, ConfirmPayment>(bytes);
+    parse::<v1::CreatePaymentRequest, CreatePayment>(bytes);
+    parse::<v1::CapturePaymentRequest, ChangePayment>(bytes);
+    parse::<v1::RefundPaymentRequest, ChangePayment>(bytes);
+    parse::<v1::UpdateSafeguardsRequest, UpdateSafeguards>(bytes);
     parse::<v1::TopUpRequest, WalletTransfer>(bytes);
     parse::<v1::CreateTillRequest, CreateTill>(bytes);
     parse::<v1::ReportReaderRequest, ReportReader>(bytes);

@@ -10,7 +10,8 @@ use palm_proto::{
     v1::{
         checkout_service_server::CheckoutServiceServer,
         customer_service_server::CustomerServiceServer,
-        enrolment_service_server::EnrolmentServiceServer, till_service_server::TillServiceServer,
+        enrolment_service_server::EnrolmentServiceServer,
+        payment_service_server::PaymentServiceServer, till_service_server::TillServiceServer,
         wallet_service_server::WalletServiceServer,
     },
 };
@@ -27,6 +28,7 @@ mod admission;
 mod checkout;
 mod customers;
 mod enrolment;
+mod payments;
 mod status;
 mod tills;
 mod wallets;
@@ -114,6 +116,7 @@ impl Api {
         health.set_serving::<CustomerServiceServer<Part>>().await;
         health.set_serving::<EnrolmentServiceServer<Part>>().await;
         health.set_serving::<CheckoutServiceServer<Part>>().await;
+        health.set_serving::<PaymentServiceServer<Part>>().await;
         health.set_serving::<WalletServiceServer<Part>>().await;
         health.set_serving::<TillServiceServer<Part>>().await;
         let reflection = tonic_reflection::server::Builder::configure()
@@ -127,6 +130,7 @@ impl Api {
             .add_service(part!(CustomerServiceServer))
             .add_service(part!(EnrolmentServiceServer))
             .add_service(part!(CheckoutServiceServer))
+            .add_service(part!(PaymentServiceServer))
             .add_service(part!(WalletServiceServer))
             .add_service(part!(TillServiceServer));
         Ok(Self { router })

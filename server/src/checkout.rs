@@ -1,61 +1,64 @@
-//! A payment by palm: open the envelope, identify, hold and post in one durable batch.
+//! A payment by palm: open the envelope, identify, rule, hold and post in one durable batch.
 //!
-//! The order of the checks is part of the contract: id seen before, amount, seal, capture nonce, identification, funds.
-//! What is answered under a payment id:
+//! The order of the checks is part of the contract: id seen before, amount, seal, capture nonce, identification, the
+//! shop's and the customer's rules, funds. What is answered under a payment id:
 //!
-//! | seen before | same till and amount | another till or amount |
+//! | seen before | same till, amount and capture mode | others |
 //! |---|---|---|
-//! | approved, declined | the same answer | [`Error::IdReused`] |
+//! | announced (`CreatePayment`) | the palm is taken | [`Error::IdReused`] |
+//! | approved, declined | the same answer, whatever became of it since | [`Error::IdReused`] |
+//! | waits for a second factor or the cashier's word | what it waits for | [`Error::IdReused`] |
+//! | a rail's answer is awaited | [`Error::OutcomeUnknown`] | [`Error::IdReused`] |
 //! | cancelled | [`Error::Cancelled`] | [`Error::IdReused`] |
 //! | not recognised | the id is free; the same capture gets the same answer | free |
 //!
-//! "The same content" is till and amount, not the sample: a till that lost the answer may send the same bytes again or
+//! "The same content" does not ask for the same sample: a till that lost the answer may send the same bytes again or
 //! a new capture. An id belongs to the till that used it first.
-//!
-//! [`Checkout::find`] tells what is booked now; a send that is still on its way may be booked after it.
-//! [`Checkout::cancel`] is certain: it books the end of the id in the same single writer that books payments, so that
-//! whichever comes first, wins.
 
 use std::sync::Arc;
 
 use palm_models::template::Template;
 use palm_proto::{
     envelope::{Binding, OpeningKey},
-    fault::Malformed,
     id::{CustomerId, PaymentId, TillId},
     money::Money,
     reason::ReasonCode,
-    request::{AuthorisePayment, CancelPayment, Page},
+    request::AuthorisePayment,
 };
 
 use crate::{
     base::Base,
     clock::Timestamp,
-    customers::{Customers, customer_key},
+    customers::customer_key,
     error::Error,
     gallery::Identity,
-    rail::wallet,
+    payments::{
+        Payment, Payments, State, Work,
+        booking::{self, Booking},
+        life::Event,
+        record::{AnswerRow, AskRow, Need, PaymentRow},
+    },
+    policy::Ruling,
     requests::{self, Nonce, NonceRow},
-    rows::{self, Table},
+    rows::Table,
+    safeguards::{self, Safeguards},
     writer::Transaction,
 };
 
-mod record;
+mod confirm;
 pub mod stages;
 
-pub use record::{Payment, Standing};
-use record::{PaymentRow, StandingRow};
 use stages::{Monotonic, StageTimes, Stages};
 
 /// What the till is answered. None of it is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The money moved and the record of it is on disk.
+    /// The money is held or moved, and the record of it is on disk.
     Approved {
         /// The record.
         payment: Payment,
-        /// What was left in the wallet.
-        balance: Money,
+        /// What was left in the wallet; `None` when an outside rail paid.
+        balance: Option<Money>,
     },
     /// The palm was recognised, the payment was not taken.
     Declined {
@@ -69,39 +72,46 @@ pub enum Outcome {
         /// `NotRecognised` or `Ambiguous`.
         reason: ReasonCode,
     },
+    /// Nobody is charged yet: something is to be given first.
+    StepUp {
+        /// `SecondFactor`, `Ambiguous`, `LikelyDuplicate` or `FactorWrong`.
+        reason: ReasonCode,
+        /// The customer's name, masked; empty while it may be one of two.
+        masked_name: String,
+        /// When the payment is given up.
+        expire_time: Timestamp,
+    },
 }
 
 /// Takes payments.
 #[derive(Debug, Clone)]
 pub struct Checkout {
     pub(crate) base: Arc<Base>,
-    customers: Customers,
+    payments: Payments,
+    safeguards: Safeguards,
     opening_key: Arc<OpeningKey>,
-    payment_max: Money,
     monotonic: Arc<dyn Monotonic>,
 }
 
-/// What the single writer found or did.
-enum Booked {
-    Now(PaymentRow),
-    Before(PaymentRow),
-    /// The customer was deleted between identification and booking.
-    Gone,
+/// Whoever a palm may be.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    One(CustomerId),
+    Two([CustomerId; 2]),
 }
 
 impl Checkout {
     pub(crate) fn new(
-        base: Arc<Base>,
+        payments: Payments,
+        safeguards: Safeguards,
         opening_key: Arc<OpeningKey>,
-        payment_max: Money,
         monotonic: Arc<dyn Monotonic>,
     ) -> Self {
-        let customers = Customers::new(Arc::clone(&base));
         Self {
-            base,
-            customers,
+            base: Arc::clone(&payments.base),
+            payments,
+            safeguards,
             opening_key,
-            payment_max,
             monotonic,
         }
     }
@@ -109,19 +119,22 @@ impl Checkout {
     /// Identifies the palm and takes the money.
     ///
     /// # Errors
-    /// [`Error::IdReused`], [`Error::Cancelled`], [`Error::Malformed`] (the amount), [`Error::SealBroken`],
-    /// [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`], [`Error::TooManySearches`].
+    /// [`Error::IdReused`], [`Error::Cancelled`], [`Error::OutcomeUnknown`], [`Error::Malformed`] (the amount),
+    /// [`Error::SealBroken`], [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`],
+    /// [`Error::TooManySearches`].
     pub async fn authorise(
         &self,
         till: TillId,
         request: AuthorisePayment,
     ) -> Result<(Outcome, StageTimes), Error> {
         let mut stages = Stages::start(&*self.monotonic);
-        if let Some(row) = self.row(request.payment)? {
-            let outcome = self.again(request.payment, &row, &till, request.amount)?;
-            return Ok((outcome, stages.times()));
+        if let Some(row) = self.payments.row(request.payment)? {
+            row.must_be_of(&till, request.amount, request.capture_mode)?;
+            if row.state != State::Created {
+                return Ok((self.again(request.payment, &row)?, stages.times()));
+            }
         }
-        self.check_amount(request.amount)?;
+        self.payments.check_amount(request.amount)?;
         let probe = self.open(&till, &request)?;
         stages.opened();
         if let Some(reason) = self.used_before(&request)? {
@@ -131,7 +144,6 @@ impl Checkout {
         let identity = self.identify(probe).await?;
         stages.identified();
         let outcome = match identity {
-            Identity::Ambiguous(_) => self.refuse(till, request, ReasonCode::Ambiguous).await?,
             Identity::NoMatch => {
                 self.refuse(till, request, ReasonCode::NotRecognised)
                     .await?
@@ -141,26 +153,11 @@ impl Checkout {
                 self.refuse(till, request, ReasonCode::NotRecognised)
                     .await?
             }
-            Identity::Match(customer) => self.charge(till, request, customer).await?,
+            Identity::Match(customer) => self.charge(till, request, Found::One(customer)).await?,
+            Identity::Ambiguous(two) => self.charge(till, request, Found::Two(two)).await?,
         };
         stages.committed();
         Ok((outcome, stages.times()))
-    }
-
-    /// The shop's currency, and at most its limit.
-    fn check_amount(&self, amount: Money) -> Result<(), Error> {
-        let malformed = |field, remedy| {
-            Error::from(Malformed::new(field, remedy).with_reason(ReasonCode::AmountInvalid))
-        };
-        if amount.currency() != self.payment_max.currency() {
-            let remedy = "send the shop's currency, as the till's setup names it";
-            return Err(malformed("amount.currency_code", remedy));
-        }
-        if amount.minor() > self.payment_max.minor() {
-            let remedy = "send at most the payment_max of the till's setup";
-            return Err(malformed("amount.amount_minor", remedy));
-        }
-        Ok(())
     }
 
     fn open(&self, till: &TillId, request: &AuthorisePayment) -> Result<Template, Error> {
@@ -204,173 +201,190 @@ impl Checkout {
         request: AuthorisePayment,
         reason: ReasonCode,
     ) -> Result<Outcome, Error> {
-        let (payment, amount) = (request.payment, request.amount);
-        let nonce = request.sample.capture_nonce;
-        let writing = self.base.writer.write(move |tx| {
-            let before = find_row(tx, payment)?;
-            if before.is_none() && not_refused_before(tx, &nonce, payment)? {
-                requests::spend(tx, &nonce, NonceRow::NotRecognised { payment, reason })?;
+        let AuthorisePayment {
+            payment,
+            amount,
+            capture_mode,
+            sample,
+        } = request;
+        let nonce = sample.capture_nonce;
+        let writing = self.payments.write(payment, move |before, work| {
+            let is_free = before
+                .as_ref()
+                .is_none_or(|row| row.state == State::Created);
+            if is_free && not_refused_before(work.tx, &nonce, payment)? {
+                requests::spend(work.tx, &nonce, NonceRow::NotRecognised { payment, reason })?;
             }
-            Ok::<_, Error>(before)
+            Ok(before.filter(|_| !is_free))
         });
         match writing.await? {
             None => Ok(Outcome::NotRecognised { reason }),
-            Some(row) => self.again(payment, &row, &till, amount),
+            Some(row) => {
+                row.must_be_of(&till, amount, capture_mode)?;
+                self.again(payment, &row)
+            }
         }
     }
 
-    /// Hold, post, record and nonce in one batch.
+    /// Rules, hold, post, record and nonce in one batch; an outside rail is asked after it.
     async fn charge(
         &self,
         till: TillId,
         request: AuthorisePayment,
-        customer: CustomerId,
+        found: Found,
     ) -> Result<Outcome, Error> {
-        let now = self.base.clock.now();
-        let (payment, amount) = (request.payment, request.amount);
-        let nonce = request.sample.capture_nonce;
+        let AuthorisePayment {
+            payment,
+            amount,
+            capture_mode,
+            sample,
+        } = request;
+        let nonce = sample.capture_nonce;
         let by = till.clone();
-        let draft = wallet::Draft::draw(&*self.base.entropy, now);
-        let writing = self.base.writer.write(move |tx| {
-            if let Some(row) = find_row(tx, payment)? {
-                return Ok(Booked::Before(row));
+        let writing = self.payments.write(payment, move |before, work| {
+            if let Some(row) = &before
+                && row.state != State::Created
+            {
+                return Ok(Ok(row.clone()));
             }
-            if tx.get(&customer_key(customer))?.is_none() {
-                let reason = ReasonCode::NotRecognised;
-                requests::spend(tx, &nonce, NonceRow::NotRecognised { payment, reason })?;
-                return Ok(Booked::Gone);
+            if let Some(row) = &before {
+                row.must_be_of(&by, amount, capture_mode)?;
             }
-            requests::spend(tx, &nonce, NonceRow::Payment { payment })?;
-            let standing = match wallet::hold_and_post(tx, draft, customer, amount)? {
-                wallet::Answer::Approved { balance } => StandingRow::Approved {
-                    customer,
-                    balance: balance.into(),
-                },
-                wallet::Answer::Declined(reason) => StandingRow::Declined { customer, reason },
-            };
-            let row = PaymentRow::new(standing, amount, by, now);
-            row.put(tx, payment);
-            Ok::<_, Error>(Booked::Now(row))
+            if let Some(reason) = nobody(work.tx, found)? {
+                if not_refused_before(work.tx, &nonce, payment)? {
+                    let used = NonceRow::NotRecognised { payment, reason };
+                    requests::spend(work.tx, &nonce, used)?;
+                }
+                return Ok(Err(reason));
+            }
+            requests::spend(work.tx, &nonce, NonceRow::Payment { payment })?;
+            let row = before
+                .clone()
+                .unwrap_or_else(|| PaymentRow::new(amount, capture_mode, by.clone(), work.now));
+            book(work, before, row, found).map(Ok)
         });
         match writing.await? {
-            Booked::Now(row) | Booked::Before(row) => self.again(payment, &row, &till, amount),
-            Booked::Gone => Ok(Outcome::NotRecognised {
-                reason: ReasonCode::NotRecognised,
-            }),
+            Ok(row) => {
+                row.must_be_of(&till, amount, capture_mode)?;
+                let row = self.payments.drive(payment, row).await?;
+                self.again(payment, &row)
+            }
+            // Nobody whom it could be charged to.
+            Err(reason) => Ok(Outcome::NotRecognised { reason }),
         }
     }
 
     /// The answer that a booked payment gives, now or to a repeated send.
-    fn again(
-        &self,
-        id: PaymentId,
-        row: &PaymentRow,
-        till: &TillId,
-        amount: Money,
-    ) -> Result<Outcome, Error> {
-        row.must_be_of(till, amount)?;
-        match row.standing {
-            StandingRow::Approved { balance, .. } => {
-                let payment = self.payment(id, row)?;
-                Ok(Outcome::Approved {
-                    payment,
-                    balance: balance.into(),
-                })
+    fn again(&self, id: PaymentId, row: &PaymentRow) -> Result<Outcome, Error> {
+        match row.answer {
+            Some(AnswerRow::Approved { balance }) => {
+                let payment = self.payments.payment(id, row)?;
+                let balance = balance.map(Money::from);
+                return Ok(Outcome::Approved { payment, balance });
             }
-            StandingRow::Declined { customer, reason } => {
-                let masked_name = self.customers.masked_name(customer)?;
-                Ok(Outcome::Declined {
-                    reason,
-                    masked_name,
-                })
+            Some(AnswerRow::Declined) => {
+                return self.declined(row, row.reason.unwrap_or(ReasonCode::OverLimit));
             }
-            StandingRow::Cancelled => Err(Error::Cancelled),
+            None => {}
+        }
+        match (row.state, &row.ask) {
+            (State::StepUp, Some(ask)) => self.asked(row, ask),
+            (State::Expired, _) => self.declined(row, ReasonCode::Expired),
+            (State::Cancelled, _) => Err(Error::Cancelled),
+            _ => Err(Error::OutcomeUnknown),
         }
     }
 
-    /// What is booked under an id as yet. A till sees its own payments only.
-    ///
-    /// # Errors
-    /// [`Error::PaymentNotFound`]; [`Error::PermissionDenied`] when it is another till's.
-    pub fn find(&self, id: PaymentId, reader: Option<&TillId>) -> Result<Payment, Error> {
-        let row = self.row(id)?.ok_or(Error::PaymentNotFound)?;
-        if reader.is_some_and(|till| *till != row.till) {
-            return Err(Error::PermissionDenied(
-                "this payment is another till's: ask an operator",
-            ));
-        }
-        self.payment(id, &row)
-    }
-
-    /// Gives a payment up unless something is booked; tells what is booked then.
-    ///
-    /// # Errors
-    /// [`Error::IdReused`] when the id was used by another till or for another amount.
-    pub async fn cancel(&self, till: TillId, request: CancelPayment) -> Result<Payment, Error> {
-        let now = self.base.clock.now();
-        let CancelPayment { payment, amount } = request;
-        let by = till.clone();
-        let writing = self.base.writer.write(move |tx| {
-            if let Some(row) = find_row(tx, payment)? {
-                return Ok(row);
-            }
-            let row = PaymentRow::new(StandingRow::Cancelled, amount, by, now);
-            row.put(tx, payment);
-            Ok::<_, Error>(row)
-        });
-        let row = writing.await?;
-        row.must_be_of(&till, amount)?;
-        self.payment(payment, &row)
-    }
-
-    /// A part of the list, newest first, and the token of the next part (empty: there is none). A till sees its own
-    /// payments only.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] for a token that was not given out.
-    pub fn list(
-        &self,
-        page: &Page,
-        reader: Option<&TillId>,
-    ) -> Result<(Vec<Payment>, String), Error> {
-        let (table, prefix) = record::order(reader);
-        let part = rows::page(&*self.base.store, &prefix, 24..=24, page)?;
-        let payment = |key: &Vec<u8>| {
-            let id = PaymentId::from_bytes(rows::id_at(table, key, 8)?);
-            let row = self.row(id)?.ok_or(Error::Corrupt(table.name()))?;
-            self.payment(id, &row)
-        };
-        let payments = part.keys.iter().map(payment).collect::<Result<_, _>>()?;
-        Ok((payments, part.next_page_token))
-    }
-
-    fn row(&self, id: PaymentId) -> Result<Option<PaymentRow>, Error> {
-        let row = self.base.store.get(&record::key(id))?;
-        row.map(|bytes| Table::Payment.decode(&bytes)).transpose()
-    }
-
-    fn payment(&self, id: PaymentId, row: &PaymentRow) -> Result<Payment, Error> {
-        let customer = row.standing.customer();
-        let masked_name = match customer {
-            Some(customer) => self.customers.masked_name(customer)?,
-            None => String::new(),
-        };
-        Ok(Payment {
-            id,
-            standing: row.standing.to_standing(),
-            amount: row.amount.into(),
-            customer,
-            masked_name,
-            till: row.till.clone(),
-            create_time: Timestamp::from_micros(row.create_us),
+    fn declined(&self, row: &PaymentRow, reason: ReasonCode) -> Result<Outcome, Error> {
+        Ok(Outcome::Declined {
+            reason,
+            masked_name: self.name_of(row.customer)?,
         })
+    }
+
+    fn asked(&self, row: &PaymentRow, ask: &AskRow) -> Result<Outcome, Error> {
+        let need = ask.needs.first().copied().unwrap_or(Need::Factor);
+        let reason = match need {
+            Need::Factor | Need::FactorOfTwo if ask.wrong > 0 => ReasonCode::FactorWrong,
+            Need::Factor | Need::FactorOfTwo | Need::Word => need.reason(),
+        };
+        Ok(Outcome::StepUp {
+            reason,
+            masked_name: self.name_of(row.customer)?,
+            expire_time: Timestamp::from_micros(row.deadline_us.unwrap_or_default()),
+        })
+    }
+
+    fn name_of(&self, customer: Option<CustomerId>) -> Result<String, Error> {
+        customer.map_or_else(|| Ok(String::new()), |own| self.payments.masked_name(own))
     }
 }
 
-fn find_row(tx: &Transaction<'_>, id: PaymentId) -> Result<Option<PaymentRow>, Error> {
-    tx.get(&record::key(id))?
-        .map(|bytes| Table::Payment.decode(&bytes))
-        .transpose()
+/// Why nobody can be charged: they were deleted since, or two are alike and neither has a second factor.
+fn nobody(tx: &Transaction<'_>, found: Found) -> Result<Option<ReasonCode>, Error> {
+    match found {
+        Found::One(customer) => {
+            let is_gone = tx.get(&customer_key(customer))?.is_none();
+            Ok(is_gone.then_some(ReasonCode::NotRecognised))
+        }
+        Found::Two(two) => {
+            for customer in two {
+                if safeguards::row_of(tx, customer)?.has_factor() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(ReasonCode::Ambiguous))
+        }
+    }
+}
+
+/// Books what the rules say of a palm.
+fn book(
+    work: Work<'_, '_>,
+    before: Option<PaymentRow>,
+    row: PaymentRow,
+    found: Found,
+) -> Result<PaymentRow, Error> {
+    let mut booking = work.on(before, row);
+    match found {
+        Found::One(customer) => rule(&mut booking, customer, &[])?,
+        Found::Two(two) => ask(&mut booking, &two, vec![Need::FactorOfTwo])?,
+    }
+    Ok(booking.put())
+}
+
+/// Applies the rules to a customer who is certain.
+fn rule(booking: &mut Booking<'_, '_>, customer: CustomerId, given: &[Need]) -> Result<(), Error> {
+    booking.row.customer = Some(customer);
+    let own = safeguards::row_of(booking.tx, customer)?;
+    let day = booking::day_of(booking.tx, customer)?;
+    let amount = booking.row.amount.into();
+    let policy = booking.rules().policy;
+    match policy.rule(amount, &own, &day, (booking.now(), given)) {
+        Ruling::Allow => booking.authorise(customer),
+        Ruling::Ask(needs) => ask(booking, &[customer], needs),
+        Ruling::Decline(reason) => booking.declined(reason),
+    }
+}
+
+fn ask(
+    booking: &mut Booking<'_, '_>,
+    candidates: &[CustomerId],
+    needs: Vec<Need>,
+) -> Result<(), Error> {
+    booking.row.advance(Event::Ask)?;
+    let given = booking
+        .row
+        .ask
+        .take()
+        .map_or_else(Vec::new, |ask| ask.given);
+    booking.row.ask = Some(AskRow {
+        candidates: candidates.iter().map(|own| own.to_bytes()).collect(),
+        needs,
+        given,
+        wrong: 0,
+    });
+    Ok(())
 }
 
 /// Whether the capture is not yet marked as refused for this payment: two copies of one send may be on their way.

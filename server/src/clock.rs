@@ -22,6 +22,19 @@ impl Timestamp {
     pub const fn micros(self) -> u64 {
         self.0
     }
+
+    /// The moment so much later.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Time since an earlier moment; zero when that is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
 }
 
 /// Says what time it is.

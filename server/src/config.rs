@@ -19,6 +19,10 @@ use crate::{
     pki::Fingerprint,
 };
 
+mod policy;
+
+pub use policy::Policy;
+
 /// Port that palmd listens on when the configuration says nothing.
 pub const PORT_DEFAULT: u16 = 7443;
 const SHOP_NAME_MAX: usize = 64;
@@ -40,6 +44,9 @@ pub struct Config {
     pub keys: Keys,
     /// Who may operate it.
     pub operators: Operators,
+    /// The shop's rules for payments.
+    #[serde(default)]
+    pub policy: Policy,
     /// When a palm counts as recognised.
     #[serde(default)]
     pub identification: Identification,
@@ -286,6 +293,7 @@ impl Config {
         let Self {
             shop,
             operators,
+            policy,
             identification,
             limits,
             ..
@@ -293,6 +301,7 @@ impl Config {
         let faults = [
             shop.fault(),
             operators.fault(),
+            policy.fault(),
             identification.fault(),
             limits.fault(),
         ];

@@ -17,8 +17,10 @@ use crate::{
     error::Error,
     ledger::AccountId,
     limits,
+    payments::booking,
     requests::{self, RequestRow},
     rows::{self, Table},
+    safeguards,
     vault::{PersonKey, Place},
     writer::Transaction,
 };
@@ -119,9 +121,7 @@ impl Customers {
         let before = self.base.writer.write(move |tx| {
             match requests::answered(tx, request_id)? {
                 Some(RequestRow::CreateCustomer { customer }) => return Ok(Some(customer)),
-                Some(RequestRow::Enrol(_) | RequestRow::PayOut(_) | RequestRow::TopUp(_)) => {
-                    return Err(Error::IdReused);
-                }
+                Some(_) => return Err(Error::IdReused),
                 None => {}
             }
             tx.put(customer_key(id), rows::encode(&row));
@@ -266,7 +266,9 @@ fn name_place(key: &[u8]) -> Place<'_> {
 fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
     let row = tx.get(&customer_key(id))?.ok_or(Error::CustomerNotFound)?;
     let row: CustomerRow = Table::Customer.decode(&row)?;
-    if tx.ledger().balance(AccountId::Wallet(id)) > 0 {
+    let wallet = AccountId::Wallet(id);
+    // What is held may come back.
+    if tx.ledger().balance(wallet) > 0 || tx.ledger().held(wallet) > 0 {
         return Err(Error::BalanceRemains);
     }
     let templates = Table::Template.key(&[&id.to_bytes()]);
@@ -274,6 +276,8 @@ fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
     for (key, _) in tx.scan(&templates, None, limits::SCAN_ROWS)? {
         tx.delete(key);
     }
+    booking::forget(tx, id);
+    safeguards::forget(tx, id);
     tx.delete(wrapped_key(id));
     tx.delete(name_key(id));
     tx.delete(order_key(id, row.create_us));

@@ -5,8 +5,8 @@
 
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
 
-use tokio::sync::oneshot;
-use tracing::info;
+use tokio::{sync::oneshot, time::MissedTickBehavior};
+use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     files::{self, FileError, KEY_BYTES},
     gallery::{GalleryError, sealed::EpochKey},
     ledger::{Ledger, LoadError},
+    limits,
+    payments::Payments,
     service::{Ground, Service, Terms},
     store::{MemoryStore, SledStore, Store, StoreError},
     vault::Keyholder,
@@ -145,8 +147,10 @@ impl Prepared {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::new()),
             monotonic: Arc::new(MachineMonotonic::start()),
+            rail: None,
         };
         let service = Arc::new(Service::open(terms, ground)?);
+        let sweeping = tokio::spawn(sweep(service.payments.clone()));
         let api = Api::new(service, &tls, config.call_timeout()).await?;
         info!(%address, "listening");
         ready(address);
@@ -154,11 +158,31 @@ impl Prepared {
             served = api.serve(listener, stop) => served?,
             Ok(error) = failed => return Err(RunError::Write(error)),
         }
+        sweeping.abort();
         // Calls that hung up may have left commands behind: they are finished before the end.
         let stopping = tokio::task::spawn_blocking(move || thread.stop());
         drop(stopping.await);
         info!("stopped");
         Ok(())
+    }
+}
+
+/// Takes up payments whose time has come, for as long as the service runs. At the start, everything in doubt.
+async fn sweep(payments: Payments) {
+    let mut ticks = tokio::time::interval(limits::SWEEP_PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut at_start = true;
+    loop {
+        ticks.tick().await;
+        match payments.sweep(at_start).await {
+            Ok(0) => {}
+            Ok(count) => info!(count, "payments were taken up whose time had come"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "payments whose time has come wait on");
+            }
+        }
+        at_start = false;
     }
 }
 

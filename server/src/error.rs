@@ -14,6 +14,8 @@ use crate::{store::StoreError, writer::WriteError};
 pub enum Error {
     /// The sum would not fit.
     AmountOverflow,
+    /// More than is held, or than can go back.
+    AmountTooLarge,
     /// The wallet still holds money.
     BalanceRemains,
     /// As many calls as allowed are in progress.
@@ -28,6 +30,10 @@ pub enum Error {
     Corrupt(&'static str),
     /// No such customer, or deleted.
     CustomerNotFound,
+    /// Too many wrong second factors.
+    FactorLocked,
+    /// The second factor is missing or not right.
+    FactorWrong,
     /// The gallery holds as many samples as configured.
     GalleryFull,
     /// An id was used before with other content.
@@ -36,14 +42,22 @@ pub enum Error {
     InsufficientFunds,
     /// The request's shape.
     Malformed(Malformed),
+    /// A rail's answer is awaited.
+    OutcomeUnknown,
     /// The payment id is unknown.
     PaymentNotFound,
     /// The caller may not do this.
     PermissionDenied(&'static str),
+    /// A payment was begun with an outside rail, and the configuration has none.
+    RailMissing,
+    /// As many refunds of one payment as are kept.
+    RefundsFull,
     /// As many samples of this palm as are kept.
     SamplesFull,
     /// The sealed template does not open.
     SealBroken,
+    /// The payment's state does not allow this.
+    StateRefuses,
     /// The store failed.
     Store(StoreError),
     /// The service stops or cannot write.
@@ -68,6 +82,9 @@ impl Error {
             Self::AmountOverflow => {
                 "the amount does not fit: nothing was booked; send a smaller one"
             }
+            Self::AmountTooLarge => {
+                "more than is held, or than was captured and has not gone back: send at most that"
+            }
             Self::BalanceRemains => "the wallet still holds money: pay it out first",
             Self::Busy => "too many calls at once: send the same request again in a moment",
             Self::Cancelled => {
@@ -81,21 +98,35 @@ impl Error {
                 "stored data cannot be read: restore a backup, or start the version that wrote it"
             }
             Self::CustomerNotFound => "there is no such customer: list them, or create one",
+            Self::FactorLocked => {
+                "too many wrong second factors: pay another way, and let the operator set a new PIN"
+            }
+            Self::FactorWrong => "the second factor is not right",
             Self::GalleryFull => {
                 "the gallery is full: raise limits.samples_max in palmd.toml, or delete customers who left"
             }
             Self::IdReused => "this id was used before with other content: make a new one",
             Self::InsufficientFunds => "the wallet holds less than this: send at most its balance",
             Self::Malformed(malformed) => malformed.remedy,
+            Self::OutcomeUnknown => {
+                "the rail has not answered yet: ask what became of the payment, and do not charge again"
+            }
             Self::PaymentNotFound => {
                 "nothing is booked under this payment id as yet: to know for certain, cancel it"
             }
             Self::PermissionDenied(sentence) => sentence,
+            Self::RailMissing => {
+                "a payment waits for the outside rail: configure the rail it was begun with"
+            }
+            Self::RefundsFull => "this payment was refunded 100 times: no more are kept",
             Self::SamplesFull => {
                 "12 samples of this palm are kept already: delete the customer and enrol again to replace them"
             }
             Self::SealBroken => {
                 "the sealed template does not open: fetch the till's setup, capture again and seal it for this request"
+            }
+            Self::StateRefuses => {
+                "the payment's state does not allow this: get the payment and see what it is"
             }
             Self::Store(_) => "the service cannot read or write its store: look at its log",
             Self::Stopping => "the service is stopping: send the same request again",

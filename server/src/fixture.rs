@@ -10,19 +10,23 @@ use palm_proto::{
     fault,
     id::{CustomerId, PaymentId, RequestId, TillId},
     money::{Currency, Money},
-    request::{AuthorisePayment, CancelPayment, CreateCustomer, CreateTill, Enrol, WalletTransfer},
+    request::{
+        AuthorisePayment, CancelPayment, CaptureMode, CreateCustomer, CreateTill, Enrol,
+        WalletTransfer,
+    },
 };
 
 use crate::{
     checkout::{Outcome, stages::Monotonic},
     clock::{ManualClock, Timestamp},
-    config::{Identification, Limits},
+    config::{Identification, Limits, Policy},
     enrolment::EnrolOutcome,
     entropy::{Entropy, SeededEntropy},
     error::Error,
     gallery::{rest, sealed::EpochKey},
     ledger::Ledger,
     pki::Fingerprint,
+    rail::Rail,
     service::{Ground, Service, Terms},
     store::{MemoryStore, Store},
     vault::Keyholder,
@@ -120,6 +124,10 @@ pub(crate) fn terms() -> Terms {
     Terms {
         shop_name: "Corner Shop".to_owned(),
         payment_max: krw(PAYMENT_MAX),
+        policy: Policy {
+            duplicate_window_s: 0,
+            ..Policy::default()
+        },
         identification: Identification::default(),
         limits: Limits {
             samples_max: 100,
@@ -135,6 +143,15 @@ impl Shop {
     }
 
     pub(crate) fn on(store: Arc<dyn Store>, seed: u64, terms: Terms) -> Self {
+        Self::with_rail(store, seed, terms, None)
+    }
+
+    pub(crate) fn with_rail(
+        store: Arc<dyn Store>,
+        seed: u64,
+        terms: Terms,
+        rail: Option<Arc<dyn Rail>>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(
             1_800_000_000_000_000,
         )));
@@ -152,6 +169,7 @@ impl Shop {
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SeededEntropy::new(seed)),
             monotonic: Arc::new(Still),
+            rail,
         };
         let service = Arc::new(Service::open(terms, ground).unwrap());
         Self {
@@ -165,9 +183,14 @@ impl Shop {
 
     /// Stops the shop and opens it again on what is stored.
     pub(crate) fn restart(self) -> Self {
+        let store = Arc::clone(&self.store);
+        self.stop();
+        Self::on(store, 2, terms())
+    }
+
+    pub(crate) fn stop(self) {
         drop(self.service);
         self.thread.stop();
-        Self::on(self.store, 2, terms())
     }
 
     /// Every row of the store.
@@ -285,6 +308,7 @@ impl Shop {
             payment: id,
             amount,
             sample,
+            capture_mode: CaptureMode::Automatic,
         }
     }
 
@@ -294,22 +318,8 @@ impl Shop {
     }
 
     pub(crate) async fn authorise(&self, by: &str, request: AuthorisePayment) -> String {
-        match self.service.checkout.authorise(till(by), request).await {
-            Ok((Outcome::Approved { payment, balance }, _)) => {
-                format!("APPROVED {} left {}", payment.masked_name, balance.minor())
-            }
-            Ok((
-                Outcome::Declined {
-                    reason,
-                    masked_name,
-                },
-                _,
-            )) => {
-                format!("DECLINED {masked_name} {}", reason.as_str())
-            }
-            Ok((Outcome::NotRecognised { reason }, _)) => reason.as_str().to_owned(),
-            Err(error) => refusal(error),
-        }
+        let answer = self.service.checkout.authorise(till(by), request).await;
+        answer.map_or_else(refusal, |(outcome, _)| words(&outcome))
     }
 
     pub(crate) async fn cancel(&self, by: &str, id: u8, amount: u64) -> String {
@@ -317,8 +327,8 @@ impl Shop {
             payment: payment(id),
             amount: krw(amount),
         };
-        match self.service.checkout.cancel(till(by), request).await {
-            Ok(payment) => format!("{:?}", payment.standing),
+        match self.service.payments.cancel(till(by), request).await {
+            Ok(payment) => format!("{:?}", payment.state),
             Err(error) => refusal(error),
         }
     }
@@ -330,6 +340,26 @@ impl Shop {
             certificate_sha256,
         };
         self.service.tills.create(request).await.map(drop)
+    }
+}
+
+/// What a till is answered, in words.
+pub(crate) fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Approved { payment, balance } => {
+            let left = balance.map_or_else(String::new, |left| format!(" left {}", left.minor()));
+            format!("APPROVED {}{left}", payment.masked_name)
+        }
+        Outcome::Declined {
+            reason,
+            masked_name,
+        } => format!("DECLINED {masked_name} {}", reason.as_str()),
+        Outcome::NotRecognised { reason } => reason.as_str().to_owned(),
+        Outcome::StepUp {
+            reason,
+            masked_name,
+            ..
+        } => format!("ASKED {masked_name} {}", reason.as_str()),
     }
 }
 

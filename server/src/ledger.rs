@@ -2,7 +2,7 @@
 //! reads no clock and knows no palms. [`crate::writer`] owns the one instance and puts its records on disk.
 //!
 //! Each account has four counters, in the manner of TigerBeetle's data model: what is pending and what is posted, on
-//! either side. A hold moves money to pending; it is posted (wholly or partly) or voided, once.
+//! either side. A hold moves money to pending; it is posted (wholly or partly), voided or expired, once.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 mod audit;
@@ -33,6 +33,8 @@ pub enum AccountId {
     Cash,
     /// What the shop has sold (credits add to it).
     Merchant,
+    /// What the outside rail owes to the shop (an asset: debits add to it).
+    Rail,
     /// What the shop owes to a customer (credits add to it).
     Wallet(CustomerId),
 }
@@ -41,7 +43,7 @@ impl AccountId {
     /// Whether debits add to it; on the other side it may never go below zero.
     const fn is_asset(self) -> bool {
         match self {
-            Self::Cash => true,
+            Self::Cash | Self::Rail => true,
             Self::Merchant | Self::Wallet(_) => false,
         }
     }
@@ -65,6 +67,11 @@ pub enum Kind {
     },
     /// Frees what a hold set aside. Its amount is the hold's.
     Void {
+        /// The hold.
+        hold: TransferId,
+    },
+    /// Frees what a hold set aside, because its time ran out. Its amount is the hold's.
+    Expire {
         /// The hold.
         hold: TransferId,
     },
@@ -161,7 +168,7 @@ pub struct Ledger {
     accounts: BTreeMap<AccountId, Account>,
     /// Every transfer's content, as a digest.
     transfers: BTreeMap<TransferId, u64>,
-    /// Holds that are neither posted nor voided.
+    /// Holds that are neither posted nor freed.
     holds: BTreeMap<TransferId, Hold>,
     next_sequence: u64,
     undo: Vec<Undo>,
@@ -206,6 +213,17 @@ impl Ledger {
     pub fn balance(&self, account: AccountId) -> u64 {
         let counters = self.accounts.get(&account).copied().unwrap_or_default();
         available(account, counters).unwrap_or(0)
+    }
+
+    /// What is set aside of an account, in minor units: holds that are neither resolved nor expired.
+    #[must_use]
+    pub fn held(&self, account: AccountId) -> u64 {
+        let counters = self.accounts.get(&account).copied().unwrap_or_default();
+        if account.is_asset() {
+            counters.credits_pending
+        } else {
+            counters.debits_pending
+        }
     }
 
     /// The currency of these books.
@@ -303,7 +321,7 @@ impl Ledger {
         let (id, whole) = match transfer.kind {
             Kind::Direct | Kind::Hold => return Ok(None),
             Kind::Post { hold } => (hold, false),
-            Kind::Void { hold } => (hold, true),
+            Kind::Void { hold } | Kind::Expire { hold } => (hold, true),
         };
         let hold = self.holds.get(&id).ok_or(LedgerError::HoldNotPending)?;
         if (hold.debit, hold.credit) != (transfer.debit, transfer.credit) {
@@ -329,7 +347,9 @@ impl Ledger {
                 };
                 Some((transfer.id, self.holds.insert(transfer.id, hold)))
             }
-            Kind::Post { hold } | Kind::Void { hold } => Some((hold, self.holds.remove(&hold))),
+            Kind::Post { hold } | Kind::Void { hold } | Kind::Expire { hold } => {
+                Some((hold, self.holds.remove(&hold)))
+            }
         }
     }
 }
@@ -355,7 +375,7 @@ fn moved(
             debit.debits_pending = more(debit.debits_pending, amount)?;
             credit.credits_pending = more(credit.credits_pending, amount)?;
         }
-        Kind::Void { .. } => {}
+        Kind::Void { .. } | Kind::Expire { .. } => {}
     }
     for (id, account) in [(transfer.debit, debit), (transfer.credit, credit)] {
         available(id, account).ok_or(LedgerError::InsufficientFunds)?;

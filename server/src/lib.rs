@@ -1,7 +1,8 @@
 //! palmd, the matching and payment service, and palmctl, its operator's tool.
 //!
 //! Lower floor, which knows neither palms nor the wire: [`store`], [`writer`], [`vault`], [`ledger`], [`clock`],
-//! [`entropy`]. Upper floor: [`gallery`], [`customers`], [`enrolment`], [`checkout`], [`wallets`], [`tills`], put
+//! [`entropy`]. Upper floor: [`gallery`], [`customers`], [`enrolment`], [`checkout`],
+//! [`payments`], [`safeguards`], [`wallets`], [`tills`], put
 //! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
 //! [`checkout`] knows both.
 //!
@@ -26,10 +27,13 @@ pub mod gallery;
 pub mod ledger;
 pub mod limits;
 pub mod logging;
+pub mod payments;
 pub mod pki;
+mod policy;
 pub mod rail;
 mod requests;
 mod rows;
+pub mod safeguards;
 pub mod service;
 pub mod store;
 pub mod threats;

@@ -22,3 +22,29 @@ pub const SAMPLES_PER_PALM_MIN: usize = 3;
 pub const SAMPLES_PER_PALM_MAX: usize = 12;
 /// Rows read from the store at once.
 pub const SCAN_ROWS: usize = 256;
+/// Most refunds of one payment.
+pub const REFUNDS_MAX: u8 = 100;
+/// Payments of a customer among which duplicates are looked for.
+pub const RECENT_PAYMENTS: usize = 8;
+/// Wrong second factors of a customer in a row, after which no more are taken (PSD2's technical standard, article 4,
+/// allows five).
+pub const WRONG_FACTORS_MAX: u8 = 5;
+/// Wrong second factors for one payment.
+pub const WRONG_FACTORS_A_PAYMENT: u8 = 3;
+/// Second factors that are checked at once: each check takes 19 MiB.
+pub const FACTOR_CHECKS: usize = 2;
+/// An announced payment waits so long for a palm.
+pub const CREATED_FOR: Duration = Duration::from_secs(15 * 60);
+/// How often payments whose time is up are looked for.
+pub const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a step is left alone that a rail was asked for, by how often nobody could say what became of it: rails
+/// answer or time out within the first; after that, twice as long each time, up to ten minutes.
+#[must_use]
+pub fn rail_pause(unknown: u32) -> Duration {
+    match unknown {
+        0 => Duration::from_secs(60),
+        again => Duration::from_secs(5 << again.min(7).saturating_sub(1)),
+    }
+    .min(Duration::from_secs(600))
+}

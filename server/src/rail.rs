@@ -8,13 +8,14 @@
 use std::fmt;
 
 use palm_proto::{id::PaymentId, money::Money, reason::ReasonCode};
+use serde::{Deserialize, Serialize};
 
 pub(crate) mod wallet;
 
 /// A rail that is reached over a network.
 ///
-/// Every call is idempotent in the step's id, and takes no longer than the rail's own time-outs; none panics on what
-/// the other side sends.
+/// Every call is idempotent in the step's id and answers within 50 seconds, which is less than a step is left alone
+/// before it is looked up; none panics on what the other side sends.
 #[tonic::async_trait]
 pub trait Rail: fmt::Debug + Send + Sync {
     /// Asks for a step.
@@ -55,7 +56,7 @@ pub struct StepId(pub [u8; 16]);
 
 /// What a step does. The words are the field's: an authorisation holds money, a capture takes it, a void frees it, a
 /// refund gives it back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Holds the amount.
     Authorise,

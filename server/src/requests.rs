@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
+    payments::{State, record::PaymentRow},
+    rail::Action,
     rows::{self, Table, reason, text},
     writer::Transaction,
 };
@@ -19,6 +21,8 @@ use crate::{
 /// What a request id stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RequestRow {
+    Change(ChangeRow),
+    Confirm(ConfirmRow),
     CreateCustomer {
         #[serde(with = "text")]
         customer: CustomerId,
@@ -26,6 +30,74 @@ pub(crate) enum RequestRow {
     Enrol(EnrolRow),
     PayOut(TransferRow),
     TopUp(TransferRow),
+}
+
+/// A capture, void or refund that was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeRow {
+    #[serde(with = "text")]
+    payment: PaymentId,
+    action: Action,
+    amount: Option<MoneyRow>,
+    /// As the payment stood then.
+    state: State,
+    captured_minor: u64,
+    refunded_minor: u64,
+    refund: Option<u8>,
+}
+
+impl ChangeRow {
+    pub(crate) fn new(payment: PaymentId, action: Action, amount: Option<Money>) -> Self {
+        Self {
+            payment,
+            action,
+            amount: amount.map(MoneyRow::from),
+            state: State::Created,
+            captured_minor: 0,
+            refunded_minor: 0,
+            refund: None,
+        }
+    }
+
+    /// Takes down what is answered.
+    pub(crate) fn answer(&mut self, row: &PaymentRow, refund: Option<u8>) {
+        self.state = row.state;
+        self.captured_minor = row.captured_minor;
+        self.refunded_minor = row.refunded_minor;
+        self.refund = refund;
+    }
+
+    /// The same answer to the same request. What was in doubt then is told as it stands now.
+    ///
+    /// # Errors
+    /// [`Error::IdReused`].
+    pub(crate) fn repeat(
+        self,
+        asked: &Self,
+        mut row: PaymentRow,
+    ) -> Result<(PaymentRow, Option<u8>), Error> {
+        let content = |row: &Self| (row.payment, row.action, row.amount);
+        if content(&self) != content(asked) {
+            return Err(Error::IdReused);
+        }
+        if !self.state.is_in_doubt() {
+            row.state = self.state;
+            row.captured_minor = self.captured_minor;
+            row.refunded_minor = self.refunded_minor;
+        }
+        Ok((row, self.refund))
+    }
+}
+
+/// A confirmation that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConfirmRow {
+    #[serde(with = "text")]
+    pub(crate) payment: PaymentId,
+    /// A second factor, not the cashier's word.
+    pub(crate) is_factor: bool,
+    /// It was right.
+    pub(crate) is_right: bool,
 }
 
 /// An enrolment that was answered. Which captures it was made from is in their nonces' rows.

@@ -14,20 +14,34 @@ use crate::{error::Error, store::Store};
 pub(crate) enum Table {
     /// customer id -> what is known in the clear.
     Customer,
+    /// customer id -> what they paid lately.
+    CustomerDay,
+    /// customer id -> digests of their second factors, sealed.
+    CustomerFactors,
+    /// customer id -> the token of their card or account at the outside rail.
+    CustomerInstrument,
     /// customer id -> their wrapped key. Deleting this row is erasure.
     CustomerKey,
     /// customer id -> their name, sealed.
     CustomerName,
     /// creation time, customer id -> nothing: the order of lists.
     CustomerOrder,
+    /// customer id -> how they guard their money.
+    CustomerSafeguards,
     /// capture nonce -> what it was used for.
     Nonce,
     /// payment id -> what became of it.
     Payment,
+    /// customer id, falling creation time, payment id -> nothing: the order of one customer's list.
+    PaymentByCustomer,
     /// till, falling creation time, payment id -> nothing: the order of one till's list.
     PaymentByTill,
+    /// time, payment id -> nothing: when something has to be done about it.
+    PaymentDeadline,
     /// falling creation time, payment id -> nothing: the order of lists.
     PaymentOrder,
+    /// payment id, number -> money that went back.
+    Refund,
     /// request id -> what was answered.
     Request,
     /// customer id, hand, number -> a template, sealed.
@@ -46,13 +60,20 @@ impl Table {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Customer => "customer",
+            Self::CustomerDay => "customer-day",
+            Self::CustomerFactors => "customer-factors",
+            Self::CustomerInstrument => "customer-instrument",
             Self::CustomerKey => "customer-key",
             Self::CustomerName => "customer-name",
             Self::CustomerOrder => "customer-order",
+            Self::CustomerSafeguards => "customer-safeguards",
             Self::Nonce => "nonce",
             Self::Payment => "payment",
+            Self::PaymentByCustomer => "payment-by-customer",
             Self::PaymentByTill => "payment-by-till",
+            Self::PaymentDeadline => "payment-deadline",
             Self::PaymentOrder => "payment-order",
+            Self::Refund => "refund",
             Self::Request => "request",
             Self::Template => "template",
             Self::Till => "till",

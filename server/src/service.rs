@@ -14,13 +14,17 @@ use crate::{
     budget::Budget,
     checkout::{Checkout, stages::Monotonic},
     clock::Clock,
-    config::{Config, Identification, Limits},
+    config::{self, Config, Identification, Limits},
     customers::Customers,
     enrolment::Enrolment,
     entropy::Entropy,
     error::Error,
     gallery::{Gallery, GalleryError, Setup, rest::Templates, sealed::EpochKey},
+    payments::{Payments, Rules},
     pki::Fingerprint,
+    policy::Policy,
+    rail::Rail,
+    safeguards::Safeguards,
     store::Store,
     tills::Tills,
     vault::Keyholder,
@@ -39,6 +43,8 @@ pub struct Terms {
     pub shop_name: String,
     /// Highest amount of one payment; its currency is the shop's.
     pub payment_max: Money,
+    /// The shop's rules for payments.
+    pub policy: config::Policy,
     /// When a palm counts as recognised.
     pub identification: Identification,
     /// Bounds.
@@ -54,6 +60,7 @@ impl Terms {
         Self {
             shop_name: config.shop.name.clone(),
             payment_max: config.payment_limit(),
+            policy: config.policy,
             identification: config.identification,
             limits: config.limits,
             operators: config.operator_fingerprints(),
@@ -81,6 +88,8 @@ pub struct Ground {
     pub entropy: Arc<dyn Entropy>,
     /// For measuring stages.
     pub monotonic: Arc<dyn Monotonic>,
+    /// Where customers pay from who have a token there; `None`: everybody pays from their wallet.
+    pub rail: Option<Arc<dyn Rail>>,
 }
 
 impl fmt::Debug for Ground {
@@ -104,8 +113,12 @@ pub struct Service {
     pub customers: Customers,
     /// Their palms.
     pub enrolment: Enrolment,
-    /// Their payments.
+    /// Their palms at the counter.
     pub checkout: Checkout,
+    /// Their payments.
+    pub payments: Payments,
+    /// How they guard their money.
+    pub safeguards: Safeguards,
     /// Their money.
     pub wallets: Wallets,
     /// Where they pay.
@@ -148,13 +161,29 @@ impl Service {
             matches: Budget::new(terms.limits.matches_per_hour, 60 * MINUTE),
             palms: Mutex::new(()),
         });
-        let (max, key) = (terms.payment_max, Arc::clone(&opening_key));
+        let rules = Rules {
+            policy: Policy(terms.policy),
+            has_rail: ground.rail.is_some(),
+            payment_max: terms.payment_max,
+        };
+        let key = Arc::clone(&opening_key);
+        let payments = Payments::new(Arc::clone(&base), rules, ground.rail);
+        let safeguards = Safeguards::new(Arc::clone(&base));
+        let sealing_key = opening_key.sealing_key();
+        let checkout = Checkout::new(
+            payments.clone(),
+            safeguards.clone(),
+            opening_key,
+            ground.monotonic,
+        );
         Ok(Self {
             customers: Customers::new(Arc::clone(&base)),
             enrolment: Enrolment::new(Arc::clone(&base), key),
-            sealing_key: opening_key.sealing_key(),
-            checkout: Checkout::new(Arc::clone(&base), opening_key, max, ground.monotonic),
-            wallets: Wallets::new(Arc::clone(&base), max.currency()),
+            sealing_key,
+            checkout,
+            payments,
+            safeguards,
+            wallets: Wallets::new(Arc::clone(&base), terms.payment_max.currency()),
             tills: Tills::new(base),
             calls: Arc::new(Semaphore::new(terms.limits.calls_max)),
             terms,

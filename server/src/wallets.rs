@@ -133,13 +133,7 @@ fn repeated(
 ) -> Result<Money, Error> {
     let row = match (row, direction) {
         (RequestRow::TopUp(row), Direction::In) | (RequestRow::PayOut(row), Direction::Out) => row,
-        (
-            RequestRow::CreateCustomer { .. }
-            | RequestRow::Enrol(_)
-            | RequestRow::TopUp(_)
-            | RequestRow::PayOut(_),
-            Direction::In | Direction::Out,
-        ) => return Err(Error::IdReused),
+        (_, Direction::In | Direction::Out) => return Err(Error::IdReused),
     };
     if row.customer == customer && Money::from(row.amount) == amount {
         Ok(row.balance.into())

@@ -122,6 +122,7 @@ pub fn payment_of_bytes(
         payment: payment.to_string(),
         amount: Some(amount.into()),
         sample: Some(sample.into()),
+        capture_mode: v1::payment::CaptureMode::Automatic.into(),
     })
 }
 

@@ -104,7 +104,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Programs pay more often than people do.
+    /// Programs pay more often than people do, and the same again.
     fn raise_budgets(&self) -> Result<()> {
         let path = self.deployment().join("palmd.toml");
         let mut config = fs::read_to_string(&path)?;
@@ -113,6 +113,9 @@ impl Shop {
             ensure!(config.contains(&written), "palmctl init wrote no {written}");
             config = config.replace(&written, &format!("{key} = 1_000_000\n"));
         }
+        let window = "duplicate_window_s = 30\n";
+        ensure!(config.contains(window), "palmctl init wrote no {window}");
+        config = config.replace(window, "duplicate_window_s = 0\n");
         Ok(fs::write(&path, config)?)
     }
 

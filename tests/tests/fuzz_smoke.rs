@@ -196,6 +196,7 @@ fn requests() -> Vec<Vec<u8>> {
         payment: id(),
         amount,
         sample: Some(sample.clone()),
+        capture_mode: v1::payment::CaptureMode::Automatic.into(),
     };
     let enrol = v1::EnrolRequest {
         request_id: id().replace("payments/", ""),

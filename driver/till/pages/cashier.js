@@ -9,7 +9,7 @@ const amountMinor = () => Number(digits || "0");
 const isOver = (screen) => OVER.includes(screen);
 const OVER = ["approved", "declined", "not_recognised", "not_charged", "cancelled", "timed_out"];
 const MAY_RETRY = OVER.filter((screen) => screen !== "approved");
-const MAY_CANCEL = ["waiting_for_hand", "reading", "reader_lost", "authorising", "checking"];
+const MAY_CANCEL = ["waiting_for_hand", "reading", "reader_lost", "authorising", "step_up", "checking"];
 
 function type(key) {
   if (key === "clear") digits = "";
@@ -38,6 +38,28 @@ async function charge() {
 const cancel = () => send({ command: "cancel" });
 const again = () => send({ command: "retry" });
 const fresh = () => send({ command: "new" });
+
+// What a payment waits for: the customer types digits here, or the cashier says that it is no duplicate.
+function asked(checkout) {
+  if (checkout.reason === "LIKELY_DUPLICATE") {
+    const go = button("cashier.not_a_duplicate", () => send({ command: "not_a_duplicate" }), "primary");
+    return [go];
+  }
+  const field = h("input", {
+    type: "password", id: "factor", inputmode: "numeric", autocomplete: "off", maxlength: 12, "data-focus": true,
+  });
+  const give = (command, key) => (event) => {
+    event.preventDefault();
+    const given = field.value;
+    field.value = "";
+    send({ command, [key]: given });
+  };
+  return [h("form", { class: "factor", onsubmit: give("give_pin", "pin") },
+    h("label", { for: "factor" }, text("cashier.factor")), field,
+    h("div", { class: "actions" },
+      h("button", { type: "submit", class: "button primary" }, text("cashier.give_pin")),
+      button("cashier.give_phone_digits", give("give_phone_digits", "digits"))))];
+}
 
 function keypad() {
   const key = (label, value, name) =>
@@ -88,6 +110,7 @@ start((snapshot) => {
     actions.push(first);
     actions[0].setAttribute("data-focus", "");
   } else if (MAY_CANCEL.includes(screen) && !snapshot.checkout.cancel_asked) {
+    if (screen === "step_up") actions.push(...asked(snapshot.checkout));
     actions.push(button("cashier.cancel", cancel));
   }
   payment(snapshot, actions, false);

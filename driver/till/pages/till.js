@@ -226,7 +226,7 @@ export function start(render) {
 // The payment as customer and cashier see it: one headline, one thing to do, in one colour.
 const LOOKS = {
   waiting_for_hand: ["palm", "ask"], reading: ["palm", "busy"], authorising: ["clock", "busy"],
-  checking: ["question", "warn"], approved: ["check", "good"], declined: ["cross", "bad"],
+  step_up: ["lock", "ask"], checking: ["question", "warn"], approved: ["check", "good"], declined: ["cross", "bad"],
   not_recognised: ["question", "bad"], not_charged: ["cross", "bad"], cancelled: ["stop", "calm"],
   timed_out: ["clock", "calm"], reader_lost: ["plug", "warn"],
 };
@@ -245,7 +245,8 @@ export function payment(snapshot, extra, isCustomers) {
   const who = checkout.masked_name && h("p", { class: "who" }, checkout.masked_name);
   const left = isCustomers && checkout.balance_minor != null &&
     h("p", { class: "balance" }, text("pay.balance", { amount: amount(checkout.balance_minor) }));
-  const key = ["pay", checkout.screen, checkout.payment, checkout.cancel_asked, checkout.balance_minor].join(" ");
+  const { screen, reason } = checkout;
+  const key = ["pay", screen, reason, checkout.payment, checkout.cancel_asked, checkout.balance_minor].join(" ");
   const fresh = stage(key, () => [
     h("section", { class: `card ${tone}` },
       h("p", { class: "amount" }, amount(checkout.amount_minor)),

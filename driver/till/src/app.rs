@@ -155,6 +155,8 @@ struct App {
     capture: Option<Box<Capture>>,
     /// The sealed request of the payment in flight: the same bytes each time.
     request: Option<v1::AuthorisePaymentRequest>,
+    /// What was last given for it: the same bytes each time.
+    confirmation: Option<v1::ConfirmPaymentRequest>,
     last_frame_at: Duration,
     timings: Option<Timings>,
     /// Captures of the enrolment under way; `None` while they are being sent.
@@ -227,6 +229,7 @@ impl App {
             reader_view,
             capture: None,
             request: None,
+            confirmation: None,
             last_frame_at: Duration::ZERO,
             timings: None,
             batch: None,
@@ -245,6 +248,7 @@ impl App {
     fn command(&mut self, command: Command) -> Result<(), Refused> {
         match command {
             Command::Charge { amount_minor } => self.charge(amount_minor),
+            Command::Give(what) => self.give(what),
             Command::Cancel if self.enrolment.is_busy() => self.enrol(enrolment::Event::Cancel),
             Command::Cancel => self.pay(checkout::Event::Cancel),
             Command::New => self.clear(),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Idle -> WaitingForHand <-> Reading -> Authorising -> Approved | Declined | NotRecognised | NotCharged
-//!              |  ReaderLost                 \-> Checking -> one of the same
-//!              \-> TimedOut | Cancelled
+//!              |  ReaderLost               |  ^   \-> Checking -> one of the same
+//!              \-> TimedOut | Cancelled    StepUp --------^ cancel, or no answer
 //! ```
 //!
 //! Two promises it keeps. Once a payment was sent, nothing but its own outcome ends it: a cancel is noted, and from
@@ -65,6 +65,15 @@ pub enum State {
         /// Somebody pressed cancel since.
         cancel_asked: bool,
     },
+    /// Something is asked before the money moves. Nobody is charged yet.
+    StepUp {
+        /// What was to be paid.
+        sale: Sale,
+        /// What is asked.
+        ask: Ask,
+        /// When it is given up.
+        until: Duration,
+    },
     /// Sent, and nobody knows what became of it. Do not charge again.
     Checking(Check),
     /// Over; the screens show it until then.
@@ -76,6 +85,15 @@ pub enum State {
         /// When the screens go back to the start.
         until: Duration,
     },
+}
+
+/// What is asked before the money moves: a second factor of the customer, or the cashier's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Why: `SecondFactor`, `Ambiguous`, `FactorWrong` or `LikelyDuplicate`.
+    pub reason: Option<ReasonCode>,
+    /// The customer's name, masked; empty while it may be one of two.
+    pub masked_name: String,
 }
 
 /// An unknown outcome being looked up.
@@ -160,6 +178,7 @@ impl Checkout {
             Event::Captured => Ok(self.captured(now)),
             Event::ReaderLost => Ok(self.reader_lost(now)),
             Event::ReaderBack => Ok(self.reader_back(now)),
+            Event::Give => self.give(now),
             Event::Answered(answer) => Ok(self.answered(answer, now)),
             Event::Found(lookup) => Ok(self.found(lookup, now)),
             Event::Tick => Ok(self.tick(now)),
@@ -173,8 +192,36 @@ impl Checkout {
             State::WaitingForHand { .. }
             | State::Reading { .. }
             | State::ReaderLost { .. }
+            | State::StepUp { .. }
             | State::Authorising { .. } => Err(Refusal::Busy),
         }
+    }
+
+    fn give(&mut self, now: Duration) -> Result<Vec<Effect>, Refusal> {
+        let State::StepUp { sale, .. } = self.state else {
+            return Err(Refusal::NotNow);
+        };
+        self.state = State::Authorising {
+            sale,
+            sent_at: now,
+            cancel_asked: false,
+        };
+        Ok(vec![Effect::Confirm(sale.payment)])
+    }
+
+    fn ask(&mut self, sale: Sale, ask: Ask, now: Duration) -> Vec<Effect> {
+        let until = now + limits::STEP_UP_WAIT;
+        self.state = State::StepUp { sale, ask, until };
+        vec![Effect::Disarm]
+    }
+
+    /// Has the service end a payment that waits for something.
+    fn give_up(&mut self, sale: Sale, cancel_asked: bool, now: Duration) -> Vec<Effect> {
+        self.check(sale, None, cancel_asked, now);
+        if let State::Checking(check) = &mut self.state {
+            check.next_at = None;
+        }
+        vec![Effect::Resolve(sale.payment)]
     }
 
     fn wait_for_hand(&mut self, sale: Sale, now: Duration) -> Vec<Effect> {
@@ -200,6 +247,10 @@ impl Checkout {
             State::Authorising { cancel_asked, .. } => {
                 *cancel_asked = true;
                 Ok(Vec::new())
+            }
+            State::StepUp { sale, .. } => {
+                let sale = *sale;
+                Ok(self.give_up(sale, true, now))
             }
             State::Checking(check) => {
                 check.cancel_asked = true;
@@ -271,6 +322,7 @@ impl Checkout {
             State::Idle
             | State::ReaderLost { .. }
             | State::Authorising { .. }
+            | State::StepUp { .. }
             | State::Checking(_)
             | State::Over { .. } => {}
         }
@@ -311,9 +363,11 @@ impl Checkout {
             State::ReaderLost { sale, .. } => self.wait_for_hand(sale, now),
             // A reader that came back by itself in between has forgotten that it was armed.
             State::WaitingForHand { .. } | State::Reading { .. } => vec![Effect::Arm],
-            State::Idle | State::Authorising { .. } | State::Checking(_) | State::Over { .. } => {
-                Vec::new()
-            }
+            State::Idle
+            | State::Authorising { .. }
+            | State::StepUp { .. }
+            | State::Checking(_)
+            | State::Over { .. } => Vec::new(),
         }
     }
 
@@ -324,27 +378,35 @@ impl Checkout {
                 sent_at,
                 cancel_asked,
             } => match outcome_of(answer) {
-                Some(outcome) => self.settle(sale, outcome, now),
-                None => {
+                Ok(outcome) => self.settle(sale, outcome, now),
+                // Cancelled while it was on its way: nobody is asked any more.
+                Err(Some(_)) if cancel_asked => self.give_up(sale, true, now),
+                Err(Some(ask)) => self.ask(sale, ask, now),
+                Err(None) => {
                     let resend = (!cancel_asked).then_some(sent_at + limits::RESEND_WINDOW);
                     self.check(sale, resend, cancel_asked, now)
                 }
             },
-            State::Checking(Check { sale, .. }) => match answer {
+            State::Checking(Check {
+                sale, cancel_asked, ..
+            }) => match answer {
                 Answer::Nothing(Trouble::Unreachable) | Answer::Unknown => {
                     self.ask_later(true, now)
                 }
                 // That this copy was refused says nothing about the one before: only ask.
                 Answer::Nothing(_) => self.ask_later(false, now),
+                Answer::StepUp(_) if cancel_asked => self.ask_later(false, now),
+                Answer::StepUp(ask) => self.ask(sale, ask, now),
                 Answer::Approved { .. } | Answer::Declined { .. } | Answer::NotRecognised(_) => {
                     outcome_of(answer)
-                        .map_or_else(Vec::new, |outcome| self.settle(sale, outcome, now))
+                        .map_or_else(|_| Vec::new(), |outcome| self.settle(sale, outcome, now))
                 }
             },
             State::Idle
             | State::WaitingForHand { .. }
             | State::Reading { .. }
             | State::ReaderLost { .. }
+            | State::StepUp { .. }
             | State::Over { .. } => Vec::new(),
         }
     }
@@ -399,6 +461,10 @@ impl Checkout {
                 let sale = *sale;
                 self.end(sale, Outcome::Cancelled, now)
             }
+            State::StepUp { sale, until, .. } if now >= *until => {
+                let sale = *sale;
+                self.give_up(sale, false, now)
+            }
             State::Checking(check) if check.next_at.is_some_and(|at| now >= at) => {
                 check.next_at = None;
                 let resend = check.resend_until.is_some_and(|until| now < until);
@@ -418,6 +484,7 @@ impl Checkout {
             | State::Reading { .. }
             | State::ReaderLost { .. }
             | State::Authorising { .. }
+            | State::StepUp { .. }
             | State::Checking(_)
             | State::Over { .. } => Vec::new(),
         }
@@ -447,25 +514,27 @@ impl Checkout {
     }
 }
 
-fn outcome_of(answer: Answer) -> Option<Outcome> {
+/// The end that an answer means; else what it asks for, if it does.
+fn outcome_of(answer: Answer) -> Result<Outcome, Option<Ask>> {
     match answer {
         Answer::Approved {
             masked_name,
             balance,
-        } => Some(Outcome::Approved {
+        } => Ok(Outcome::Approved {
             masked_name,
             balance,
         }),
         Answer::Declined {
             reason,
             masked_name,
-        } => Some(Outcome::Declined {
+        } => Ok(Outcome::Declined {
             reason,
             masked_name,
         }),
-        Answer::NotRecognised(reason) => Some(Outcome::NotRecognised(reason)),
-        Answer::Nothing(trouble) => Some(Outcome::NotCharged(trouble)),
-        Answer::Unknown => None,
+        Answer::NotRecognised(reason) => Ok(Outcome::NotRecognised(reason)),
+        Answer::StepUp(ask) => Err(Some(ask)),
+        Answer::Nothing(trouble) => Ok(Outcome::NotCharged(trouble)),
+        Answer::Unknown => Err(None),
     }
 }
 

@@ -2,7 +2,13 @@
 //!
 //! The only parser of what pages send. It decides nothing: whether a command fits the moment is for the application.
 
-use palm_proto::money::AMOUNT_MAX;
+use std::ops::RangeInclusive;
+
+use palm_proto::{
+    digits::{Digits, PHONE_DIGITS, PIN_DIGITS},
+    money::AMOUNT_MAX,
+    request::{Confirmation, Factor},
+};
 use serde_json::{Map, Value};
 
 use crate::enrolment::{DisplayName, Language};
@@ -15,6 +21,8 @@ pub enum Command {
         /// 1 to [`AMOUNT_MAX`].
         amount_minor: u64,
     },
+    /// What the payment waits for.
+    Give(Confirmation),
     /// Stop what is under way.
     Cancel,
     /// Back to the start screen.
@@ -55,7 +63,7 @@ pub struct Malformed {
 
 type Parsed<T> = Result<T, Malformed>;
 
-const COMMANDS: &str = "send one of: charge, cancel, new, retry, enrol_start, enrol_consent, enrol_name, \
+const COMMANDS: &str = "send one of: charge, give_pin, give_phone_digits, not_a_duplicate, cancel, new, retry, enrol_start, enrol_consent, enrol_name, \
                         enrol_finish, enrol_other_hand, enrol_stay";
 
 /// Reads the body of one command.
@@ -90,6 +98,16 @@ fn command(name: &str, fields: &mut Map<String, Value>) -> Parsed<Command> {
         "charge" => Command::Charge {
             amount_minor: amount(fields)?,
         },
+        "give_pin" => {
+            let pin = digits(fields, "pin", PIN_DIGITS, "send 4 to 12 digits")?;
+            Command::Give(Confirmation::Factor(Factor::Pin(pin)))
+        }
+        "give_phone_digits" => {
+            let remedy = "send the last 4 digits of the telephone number";
+            let last = digits(fields, "digits", PHONE_DIGITS, remedy)?;
+            Command::Give(Confirmation::Factor(Factor::PhoneDigits(last)))
+        }
+        "not_a_duplicate" => Command::Give(Confirmation::NotADuplicate),
         "cancel" => Command::Cancel,
         "new" => Command::New,
         "retry" => Command::Retry,
@@ -156,6 +174,17 @@ fn display_name(fields: &mut Map<String, Value>) -> Parsed<DisplayName> {
         })
 }
 
+fn digits(
+    fields: &mut Map<String, Value>,
+    field: &'static str,
+    lengths: RangeInclusive<usize>,
+    remedy: &'static str,
+) -> Parsed<Digits> {
+    text(fields, field)
+        .and_then(|text| Digits::new(text, lengths))
+        .ok_or(Malformed { field, remedy })
+}
+
 fn text(fields: &mut Map<String, Value>, key: &str) -> Option<String> {
     match fields.remove(key) {
         Some(Value::String(text)) => Some(text),
@@ -198,7 +227,21 @@ mod tests {
         assert!(matches!(consent, Ok(Command::EnrolConsent { .. })));
         let name = parse("{\"command\":\"enrol_name\",\"display_name\":\"김민수\"}".as_bytes());
         assert!(matches!(name, Ok(Command::EnrolName { .. })));
+        let pin = parse(br#"{"command":"give_pin","pin":"0427"}"#);
+        assert!(matches!(
+            pin,
+            Ok(Command::Give(Confirmation::Factor(Factor::Pin(_))))
+        ));
+        let last = parse(br#"{"command":"give_phone_digits","digits":"5678"}"#);
+        assert!(matches!(
+            last,
+            Ok(Command::Give(Confirmation::Factor(Factor::PhoneDigits(_))))
+        ));
         for (name, command) in [
+            (
+                "not_a_duplicate",
+                Command::Give(Confirmation::NotADuplicate),
+            ),
             ("cancel", Command::Cancel),
             ("new", Command::New),
             ("retry", Command::Retry),
@@ -243,6 +286,12 @@ mod tests {
             (
                 r#"{"command":"charge","amount_minor":1,"currency":"USD"}"#,
                 "",
+            ),
+            (r#"{"command":"give_pin","pin":"12"}"#, "pin"),
+            (r#"{"command":"give_pin","pin":1234}"#, "pin"),
+            (
+                r#"{"command":"give_phone_digits","digits":"12345"}"#,
+                "digits",
             ),
             (r#"{"command":"enrol_start","language":"xx"}"#, "language"),
             (r#"{"command":"enrol_start"}"#, "language"),

@@ -80,3 +80,5 @@ pub const CONFIG_MAX: u64 = 64 << 10;
 pub const JOURNAL_MAX: u64 = 1 << 20;
 /// The journal is emptied when nothing is open and it has grown to this many bytes.
 pub const JOURNAL_COMPACT: u64 = 64 << 10;
+/// A second factor or the cashier's word is waited for so long: less than the service's own 180 seconds.
+pub const STEP_UP_WAIT: Duration = Duration::from_secs(150);

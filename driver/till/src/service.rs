@@ -22,7 +22,7 @@ use tonic::{
 };
 
 use crate::{
-    checkout::{Answer, Lookup, Sale, Trouble},
+    checkout::{Answer, Ask, Lookup, Sale, Trouble},
     config::{ConfigError, ServiceConfig},
     enrolment, limits,
 };
@@ -151,6 +151,17 @@ impl Service {
         }
     }
 
+    /// Sends what a payment waited for, for the first time or again.
+    pub async fn confirm(&self, sale: Sale, wire: v1::ConfirmPaymentRequest) -> Answer {
+        let mut client =
+            v1::checkout_service_client::CheckoutServiceClient::new(self.channel.clone());
+        let call = client.confirm_payment(within(limits::AUTHORISE_TIMEOUT, wire));
+        match ended(limits::AUTHORISE_TIMEOUT, call).await {
+            Ok(response) => answer_of(sale, response.outcome),
+            Err(status) => trouble_of(&status).map_or(Answer::Unknown, Answer::Nothing),
+        }
+    }
+
     /// Asks what became of a payment, and has it cancelled if nothing is booked.
     pub async fn resolve(&self, sale: Sale) -> Lookup {
         let mut client =
@@ -254,7 +265,10 @@ async fn ended<T>(
 
 /// The reason of a refusal that is final for this request; `None` when it may go better or is not the service's own.
 fn refusal(status: &Status) -> Option<ReasonCode> {
-    fault::reason_of(status).filter(|reason| *reason != ReasonCode::Unavailable)
+    let is_final = |reason: &ReasonCode| {
+        !matches!(reason, ReasonCode::Unavailable | ReasonCode::OutcomeUnknown)
+    };
+    fault::reason_of(status).filter(is_final)
 }
 
 /// Why a request did nothing, where that is certain.
@@ -338,6 +352,10 @@ fn answer_of(sale: Sale, outcome: Option<v1::authorise_payment_response::Outcome
             reason: ReasonCode::from_wire(declined.reason),
             masked_name: declined.masked_name,
         },
+        Some(Outcome::StepUp(ask)) => Answer::StepUp(Ask {
+            reason: ReasonCode::from_wire(ask.reason),
+            masked_name: ask.masked_name,
+        }),
         Some(Outcome::NotRecognised(not)) => {
             Answer::NotRecognised(ReasonCode::from_wire(not.reason))
         }
@@ -352,13 +370,25 @@ fn lookup_of(sale: Sale, payment: v1::Payment) -> Lookup {
     }
     let masked_name = payment.masked_name;
     match v1::payment::State::try_from(payment.state) {
-        Ok(v1::payment::State::Approved) => Lookup::Approved { masked_name },
+        Ok(v1::payment::State::Captured | v1::payment::State::Authorised) => {
+            Lookup::Approved { masked_name }
+        }
         Ok(v1::payment::State::Declined) => Lookup::Declined {
             reason: ReasonCode::from_wire(payment.reason),
             masked_name,
         },
-        Ok(v1::payment::State::Cancelled) => Lookup::Cancelled,
-        Ok(v1::payment::State::Unspecified) | Err(_) => Lookup::Unknown,
+        Ok(
+            v1::payment::State::Cancelled
+            | v1::payment::State::Voided
+            | v1::payment::State::Expired,
+        ) => Lookup::Cancelled,
+        Ok(
+            v1::payment::State::Created
+            | v1::payment::State::StepUp
+            | v1::payment::State::OutcomeUnknown
+            | v1::payment::State::Unspecified,
+        )
+        | Err(_) => Lookup::Unknown,
     }
 }
 
@@ -403,7 +433,7 @@ mod tests {
         };
         let payment = |id: u8, minor| v1::Payment {
             name: PaymentId::from_random([id; 16]).to_string(),
-            state: v1::payment::State::Approved.into(),
+            state: v1::payment::State::Captured.into(),
             amount: Some(Money::balance(minor, Currency::KRW).into()),
             ..v1::Payment::default()
         };

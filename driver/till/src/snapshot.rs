@@ -91,7 +91,7 @@ pub struct ReaderView {
 /// The payment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckoutView {
-    /// `idle`, `waiting_for_hand`, `reading`, `reader_lost`, `authorising`, `checking`, `approved`, `declined`,
+    /// `idle`, `waiting_for_hand`, `reading`, `reader_lost`, `authorising`, `step_up`, `checking`, `approved`, `declined`,
     /// `not_recognised`, `not_charged`, `cancelled` or `timed_out`.
     pub screen: &'static str,
     /// `payments/{uuid}`.
@@ -213,6 +213,12 @@ impl CheckoutView {
             } => Self {
                 cancel_asked: *cancel_asked,
                 ..view("authorising", Some(*sale))
+            },
+            checkout::State::StepUp { sale, ask, until } => Self {
+                reason: ask.reason.map(|reason| reason.as_str()),
+                masked_name: Some(ask.masked_name.clone()).filter(|name| !name.is_empty()),
+                seconds_left: Some(seconds_until(*until, now)),
+                ..view("step_up", Some(*sale))
             },
             checkout::State::Checking(check) => Self {
                 cancel_asked: check.cancel_asked,

@@ -2,7 +2,10 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::money::Currency;
+use crate::{
+    id::{PaymentId, safeguards_name},
+    money::Currency,
+};
 
 fn authorise() -> v1::AuthorisePaymentRequest {
     v1::AuthorisePaymentRequest {
@@ -17,6 +20,7 @@ fn authorise() -> v1::AuthorisePaymentRequest {
             ciphertext: vec![2; 532],
             capture_nonce: vec![3; 16],
         }),
+        capture_mode: v1::payment::CaptureMode::Manual.into(),
     }
 }
 
@@ -30,7 +34,8 @@ fn payment_reads_back_as_written() {
 #[test]
 fn each_wrong_field_of_a_payment_is_named() {
     type Spoil = fn(&mut v1::AuthorisePaymentRequest);
-    let table: [(&str, Spoil); 9] = [
+    let table: [(&str, Spoil); 10] = [
+        ("capture_mode", |r| r.capture_mode = 7),
         ("payment", |r| r.payment = "payments/1".to_owned()),
         ("amount", |r| r.amount = None),
         ("amount.amount_minor", |r| {
@@ -145,6 +150,60 @@ fn certificate_digest_is_64_lower_case_hex_digits() {
     ] {
         assert_eq!(create(digest).unwrap_err().field, "certificate_sha256");
     }
+}
+
+#[test]
+fn confirmation_is_read_and_what_is_wrong_is_named() {
+    use v1::confirm_payment_request::What;
+    let confirm = |what| {
+        ConfirmPayment::try_from(v1::ConfirmPaymentRequest {
+            request_id: "9b2f3c1e-0f7a-4c57-9a86-7d2f0c1f4f11".to_owned(),
+            payment: PaymentId::from_random([1; 16]).to_string(),
+            what,
+        })
+    };
+    for what in [
+        What::Pin("0427".to_owned()),
+        What::PhoneDigits("5678".to_owned()),
+        What::NotADuplicate(true),
+    ] {
+        let read = confirm(Some(what.clone())).unwrap();
+        assert_eq!(What::from(read.what), what);
+    }
+    for (what, field) in [
+        (None, "what"),
+        (Some(What::NotADuplicate(false)), "what"),
+        (Some(What::Pin("12".to_owned())), "pin"),
+        (Some(What::PhoneDigits("123".to_owned())), "phone_digits"),
+    ] {
+        assert_eq!(confirm(what).unwrap_err().field, field);
+    }
+}
+
+#[test]
+fn change_of_safeguards_tells_what_is_given_from_what_is_taken_away() {
+    let wire = v1::UpdateSafeguardsRequest {
+        name: safeguards_name(CustomerId::from_bytes([1; 16])),
+        pin: Some("0427".to_owned()),
+        phone_digits: Some(String::new()),
+        ..v1::UpdateSafeguardsRequest::default()
+    };
+    let read = UpdateSafeguards::try_from(wire.clone()).unwrap();
+    assert!(matches!(
+        (&read.pin, &read.phone_digits, &read.current_pin),
+        (Some(Some(_)), Some(None), None)
+    ));
+    let spoilt = |spoil: fn(&mut v1::UpdateSafeguardsRequest)| {
+        let mut wire = wire.clone();
+        spoil(&mut wire);
+        UpdateSafeguards::try_from(wire).unwrap_err().field
+    };
+    assert_eq!(spoilt(|w| w.name.clear()), "name");
+    assert_eq!(spoilt(|w| w.pin = Some("1".to_owned())), "pin");
+    assert_eq!(
+        spoilt(|w| w.day_max_minor = Some(u64::MAX)),
+        "day_max_minor"
+    );
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Request, Status};
 
 use super::Part;
-use crate::{error::Error, pki::Fingerprint, service::Caller};
+use crate::{error::Error, payments::Asker, pki::Fingerprint, service::Caller};
 
 /// A caller who was let in, and their place among the calls in progress.
 pub(super) struct Admitted<W> {
@@ -58,11 +58,11 @@ impl Part {
 }
 
 impl Caller {
-    /// The till whose payments alone this caller may see; an operator sees all.
-    pub(super) fn reader(&self) -> Option<&TillId> {
+    /// A till may see and change its own payments only, an operator all.
+    pub(super) fn asker(&self) -> Asker<'_> {
         match self {
-            Self::Operator => None,
-            Self::Till(till) => Some(till),
+            Self::Operator => Asker(None),
+            Self::Till(till) => Asker(Some(till)),
         }
     }
 }

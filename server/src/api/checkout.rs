@@ -2,7 +2,7 @@
 
 use palm_proto::{
     id::PaymentId,
-    request::{self, AuthorisePayment, CancelPayment, Page},
+    request::{self, AuthorisePayment, CancelPayment, ConfirmPayment, Page},
     v1::{self, checkout_service_server::CheckoutService},
 };
 use tonic::{Request, Response, Status};
@@ -36,6 +36,18 @@ impl CheckoutService for Part {
         Ok(Response::new(response(outcome, times)))
     }
 
+    async fn confirm_payment(
+        &self,
+        request: Request<v1::ConfirmPaymentRequest>,
+    ) -> Result<Response<v1::AuthorisePaymentResponse>, Status> {
+        let till = self.admit_till(&request)?;
+        let request = ConfirmPayment::try_from(request.into_inner())?;
+        let payment = request.payment;
+        let outcome = self.0.checkout.confirm(till.who.clone(), request).await?;
+        info!(%payment, till = %till.who, outcome = word(&outcome), "confirm");
+        Ok(Response::new(response(outcome, StageTimes::default())))
+    }
+
     async fn get_payment(
         &self,
         request: Request<v1::GetPaymentRequest>,
@@ -43,7 +55,7 @@ impl CheckoutService for Part {
         let caller = self.admit(&request)?;
         let payment: PaymentId = request::named("name", &request.into_inner().name)?;
         Ok(Response::new(
-            self.0.checkout.find(payment, caller.who.reader())?.into(),
+            self.0.payments.find(payment, caller.who.asker())?.into(),
         ))
     }
 
@@ -53,8 +65,8 @@ impl CheckoutService for Part {
     ) -> Result<Response<v1::Payment>, Status> {
         let till = self.admit_till(&request)?;
         let request = CancelPayment::try_from(request.into_inner())?;
-        let payment = self.0.checkout.cancel(till.who.clone(), request).await?;
-        info!(payment = %payment.id, till = %till.who, standing = ?payment.standing, "cancel");
+        let payment = self.0.payments.cancel(till.who.clone(), request).await?;
+        info!(payment = %payment.id, till = %till.who, state = ?payment.state, "cancel");
         Ok(Response::new(payment.into()))
     }
 
@@ -68,7 +80,7 @@ impl CheckoutService for Part {
             page_token,
         } = request.into_inner();
         let page = Page::parse(page_size, page_token)?;
-        let (payments, next_page_token) = self.0.checkout.list(&page, caller.who.reader())?;
+        let (payments, next_page_token) = self.0.payments.list(&page, caller.who.asker())?;
         let payments = payments.into_iter().map(v1::Payment::from).collect();
         Ok(Response::new(v1::ListPaymentsResponse {
             payments,
@@ -88,6 +100,8 @@ fn response(outcome: Outcome, times: StageTimes) -> v1::AuthorisePaymentResponse
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Approved { .. } => "APPROVED",
-        Outcome::Declined { reason, .. } | Outcome::NotRecognised { reason } => reason.as_str(),
+        Outcome::Declined { reason, .. }
+        | Outcome::NotRecognised { reason }
+        | Outcome::StepUp { reason, .. } => reason.as_str(),
     }
 }

@@ -2,12 +2,13 @@
 
 use palm_proto::{
     id::CustomerId,
-    request::{self, CreateCustomer, Page},
+    request::{self, CreateCustomer, Page, UpdateSafeguards},
     v1::{self, customer_service_server::CustomerService},
 };
 use tonic::{Request, Response, Status};
 
 use super::{Part, wire};
+use crate::service::Caller;
 
 #[tonic::async_trait]
 impl CustomerService for Part {
@@ -58,5 +59,25 @@ impl CustomerService for Part {
         let delete_time = self.0.customers.delete(customer).await?;
         let delete_time = Some(wire::time(delete_time));
         Ok(Response::new(v1::DeleteCustomerResponse { delete_time }))
+    }
+
+    async fn get_safeguards(
+        &self,
+        request: Request<v1::GetSafeguardsRequest>,
+    ) -> Result<Response<v1::Safeguards>, Status> {
+        let _caller = self.admit(&request)?;
+        let customer = request::safeguards_named(&request.into_inner().name)?;
+        Ok(Response::new(self.0.safeguards.find(customer)?.into()))
+    }
+
+    async fn update_safeguards(
+        &self,
+        request: Request<v1::UpdateSafeguardsRequest>,
+    ) -> Result<Response<v1::Safeguards>, Status> {
+        let caller = self.admit(&request)?;
+        let change = UpdateSafeguards::try_from(request.into_inner())?;
+        let is_operator = caller.who == Caller::Operator;
+        let view = self.0.safeguards.update(change, is_operator).await?;
+        Ok(Response::new(view.into()))
     }
 }

@@ -235,6 +235,7 @@ async fn palm_is_enrolled_and_pays_over_the_wire() {
         payment: payment.to_string(),
         amount: Some(amount.into()),
         sample: Some(seal(&setup, &binding, 9, [9; 16])),
+        capture_mode: v1::payment::CaptureMode::Automatic.into(),
     };
     let mut checkout = CheckoutServiceClient::new(channel);
     let answer = checkout
@@ -254,7 +255,7 @@ async fn palm_is_enrolled_and_pays_over_the_wire() {
     );
     let request = v1::GetPaymentRequest { name: booked.name };
     let found = checkout.get_payment(request).await.unwrap().into_inner();
-    assert_eq!(found.state(), v1::payment::State::Approved);
+    assert_eq!(found.state(), v1::payment::State::Captured);
 }
 
 #[tokio::test]
@@ -461,6 +462,7 @@ async fn malformed_payment_names_the_field_and_stores_nothing() {
         payment: payment(1).to_string(),
         amount: money(1, "KRW"),
         sample: Some(sample),
+        capture_mode: v1::payment::CaptureMode::Automatic.into(),
     };
     let amounts = [
         (money(0, "KRW"), "amount.amount_minor"),

@@ -1,13 +1,18 @@
 //! From answers to wire shapes.
 
-use palm_proto::{id::wallet_name, v1};
+use palm_proto::{
+    id::{safeguards_name, wallet_name},
+    v1,
+};
 use prost_types::Timestamp as WireTime;
 
 use crate::{
-    checkout::{Outcome, Payment, Standing, stages::StageTimes},
+    checkout::{Outcome, stages::StageTimes},
     clock::Timestamp,
     customers::Customer,
     enrolment::EnrolOutcome,
+    payments::{Payment, Refund, RefundStanding, State},
+    safeguards::View,
     tills::{Reader, Till},
 };
 
@@ -62,14 +67,10 @@ impl From<EnrolOutcome> for v1::EnrolResponse {
 
 impl From<Payment> for v1::Payment {
     fn from(payment: Payment) -> Self {
-        let (state, reason) = match payment.standing {
-            Standing::Approved => (v1::payment::State::Approved, 0),
-            Standing::Cancelled => (v1::payment::State::Cancelled, 0),
-            Standing::Declined(reason) => (v1::payment::State::Declined, reason.to_wire()),
-        };
+        let mode = v1::payment::CaptureMode::from(payment.capture_mode);
         Self {
             name: payment.id.to_string(),
-            state: state.into(),
+            state: state(payment.state).into(),
             amount: Some(payment.amount.into()),
             customer: payment
                 .customer
@@ -77,7 +78,62 @@ impl From<Payment> for v1::Payment {
             masked_name: payment.masked_name,
             till: payment.till.to_string(),
             create_time: Some(time(payment.create_time)),
+            reason: payment.reason.map_or(0, |reason| reason.to_wire()),
+            capture_mode: mode.into(),
+            captured: Some(payment.captured.into()),
+            refunded: Some(payment.refunded.into()),
+            expire_time: payment.expire_time.map(time),
+        }
+    }
+}
+
+fn state(state: State) -> v1::payment::State {
+    match state {
+        State::Created => v1::payment::State::Created,
+        State::StepUp => v1::payment::State::StepUp,
+        State::Authorising
+        | State::Capturing
+        | State::Voiding
+        | State::Expiring
+        | State::Refunding => v1::payment::State::OutcomeUnknown,
+        State::Authorised => v1::payment::State::Authorised,
+        State::Captured => v1::payment::State::Captured,
+        State::Declined => v1::payment::State::Declined,
+        State::Cancelled => v1::payment::State::Cancelled,
+        State::Voided => v1::payment::State::Voided,
+        State::Expired => v1::payment::State::Expired,
+    }
+}
+
+impl From<Refund> for v1::Refund {
+    fn from(refund: Refund) -> Self {
+        let (state, reason) = match refund.standing {
+            RefundStanding::Done => (v1::refund::State::Done, 0),
+            RefundStanding::InDoubt => (v1::refund::State::OutcomeUnknown, 0),
+            RefundStanding::Refused(reason) => (v1::refund::State::Refused, reason.to_wire()),
+        };
+        Self {
+            request_id: refund.request.to_string(),
+            payment: refund.payment.to_string(),
+            amount: Some(refund.amount.into()),
+            state: state.into(),
+            create_time: Some(time(refund.create_time)),
             reason,
+        }
+    }
+}
+
+impl From<View> for v1::Safeguards {
+    fn from(view: View) -> Self {
+        Self {
+            name: safeguards_name(view.customer),
+            has_pin: view.has_pin,
+            has_phone_digits: view.has_phone_digits,
+            always_second_factor: view.always_second_factor,
+            frozen: view.is_frozen,
+            payment_max_minor: view.payment_max_minor,
+            day_max_minor: view.day_max_minor,
+            locked: view.is_locked,
         }
     }
 }
@@ -102,7 +158,7 @@ impl From<Outcome> for v1::authorise_payment_response::Outcome {
         match outcome {
             Outcome::Approved { payment, balance } => Self::Approved(v1::Approved {
                 payment: Some(payment.into()),
-                balance: Some(balance.into()),
+                balance: balance.map(v1::Money::from),
             }),
             Outcome::Declined {
                 reason,
@@ -113,6 +169,15 @@ impl From<Outcome> for v1::authorise_payment_response::Outcome {
             }),
             Outcome::NotRecognised { reason } => Self::NotRecognised(v1::NotRecognised {
                 reason: reason.to_wire(),
+            }),
+            Outcome::StepUp {
+                reason,
+                masked_name,
+                expire_time,
+            } => Self::StepUp(v1::StepUp {
+                reason: reason.to_wire(),
+                masked_name,
+                expire_time: Some(time(expire_time)),
             }),
         }
     }

@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 use super::{CtlError, InitArguments, link, link::Operator};
 use crate::{
     clock::Clock,
-    config::{Config, Identification, Keys, Limits, Log, Operators, Shop, StoreConfig, Tls},
+    config::{
+        Config, Identification, Keys, Limits, Log, Operators, Policy, Shop, StoreConfig, Tls,
+    },
     entropy::Entropy,
     files::{self, FileError, KEY_BYTES},
     pki::{Authority, Credential, Fingerprint},
@@ -121,6 +123,10 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
         operators: Operators {
             certificates_sha256: vec![operator.to_string()],
         },
+        policy: arguments
+            .currency
+            .parse()
+            .map_or_else(|_| Policy::default(), Policy::of_new_shop),
         identification: Identification::default(),
         limits: Limits::default(),
         log: Log::default(),

@@ -164,7 +164,12 @@ async fn capture_of_a_payment_enrols_nobody() {
     assert_eq!(shop.send(enrolment).await, "refused CAPTURE_REPLAYED");
     assert!(shop.service.enrolment.base.gallery.is_empty());
     assert_eq!(shop.service.customers.find(kim).unwrap().palms, 0);
-    assert!(shop.service.checkout.find(payment(1), None).is_err());
+    assert!(
+        shop.service
+            .payments
+            .find(payment(1), crate::payments::Asker(None))
+            .is_err()
+    );
 }
 
 #[tokio::test]

@@ -98,9 +98,9 @@ impl Sums {
                 }
                 None => complain("it posts a hold that is not pending"),
             },
-            Kind::Void { hold } => match self.holds.remove(&hold) {
+            Kind::Void { hold } | Kind::Expire { hold } => match self.holds.remove(&hold) {
                 Some(held) => self.giver(transfer, held.saturating_neg()),
-                None => complain("it voids a hold that is not pending"),
+                None => complain("it frees a hold that is not pending"),
             },
         }
     }

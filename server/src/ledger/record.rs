@@ -3,10 +3,10 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version, 1 |
-//! | 1 | kind: 0 direct, 1 hold, 2 post, 3 void |
+//! | 1 | kind: 0 direct, 1 hold, 2 post, 3 void, 4 expire |
 //! | 16 | transfer id |
-//! | 16 | the hold's id; zero unless post or void |
-//! | 17, 17 | account debited, credited: 0 cash, 1 merchant, 2 wallet; then the customer's id or zero |
+//! | 16 | the hold's id; zero for direct and hold |
+//! | 17, 17 | account debited, credited: 0 cash, 1 merchant, 2 wallet, 3 rail; then the customer's id or zero |
 //! | 8 | amount in minor units, big-endian |
 //! | 3 | ISO 4217 code |
 //! | 8 | microseconds since 1970, big-endian |
@@ -48,6 +48,7 @@ pub(super) fn encode(transfer: &Transfer) -> Vec<u8> {
         Kind::Hold => (1, none),
         Kind::Post { hold } => (2, hold),
         Kind::Void { hold } => (3, hold),
+        Kind::Expire { hold } => (4, hold),
     };
     let mut out = vec![VERSION, kind];
     out.extend_from_slice(&transfer.id.0);
@@ -57,6 +58,7 @@ pub(super) fn encode(transfer: &Transfer) -> Vec<u8> {
             AccountId::Cash => (0, [0; 16]),
             AccountId::Merchant => (1, [0; 16]),
             AccountId::Wallet(customer) => (2, customer.to_bytes()),
+            AccountId::Rail => (3, [0; 16]),
         };
         out.push(tag);
         out.extend_from_slice(&customer);
@@ -83,6 +85,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Transfer, RecordError> {
         1 => Kind::Hold,
         2 => Kind::Post { hold },
         3 => Kind::Void { hold },
+        4 => Kind::Expire { hold },
         _ => return Err(RecordError("kind")),
     };
     let (debit, credit) = (rest.account()?, rest.account()?);
@@ -122,6 +125,7 @@ impl Fields<'_> {
             0 => Ok(AccountId::Cash),
             1 => Ok(AccountId::Merchant),
             2 => Ok(AccountId::Wallet(customer)),
+            3 => Ok(AccountId::Rail),
             _ => Err(RecordError("account")),
         }
     }

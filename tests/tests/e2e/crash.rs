@@ -55,7 +55,7 @@ fn palmd_killed_between_commit_and_reply_charges_once() -> Result<()> {
     assert_eq!(end.payment.as_deref(), Some(payment.as_str()));
     books::expect(
         &shop,
-        &[(payment.as_str(), State::Approved)],
+        &[(payment.as_str(), State::Captured)],
         "Seven",
         TOP_UP - PRICE,
     )
@@ -93,7 +93,7 @@ fn palmd_killed_while_a_request_comes_in_charges_once_or_not_at_all() -> Result<
     let approved = operator
         .payments()?
         .into_iter()
-        .filter(|p| p.state() == State::Approved);
+        .filter(|p| p.state() == State::Captured);
     let mut approved: Vec<String> = approved.map(|payment| payment.name).collect();
     approved.sort();
     booked.sort();
@@ -118,7 +118,7 @@ fn till_killed_after_the_send_shows_the_outcome_at_its_next_start() -> Result<()
     assert_eq!(end.amount_minor, Some(PRICE));
     books::expect(
         &shop,
-        &[(payment.as_str(), State::Approved)],
+        &[(payment.as_str(), State::Captured)],
         "Seven",
         TOP_UP - PRICE,
     )

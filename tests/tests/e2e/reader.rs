@@ -27,7 +27,7 @@ fn unplug_in_the_capture_then_replug_pays_once() -> Result<()> {
     assert_eq!(page.payment_over()?.screen, "approved");
     books::expect(
         &shop,
-        &[(payment.as_str(), State::Approved)],
+        &[(payment.as_str(), State::Captured)],
         "Seven",
         TOP_UP - PRICE,
     )

@@ -108,7 +108,7 @@ fn same_id_twice_gets_the_first_answer_and_is_charged_once() -> Result<()> {
     let again = palms::template(7, 33)?;
     let again = palms::payment(&counter.setup, &again, request.payment.parse()?, won(4_500))?;
     assert_eq!(left(counter.till.authorise(again)?)?.0, first.0);
-    let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
+    let booked = [(request.payment.as_str(), v1::payment::State::Captured)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }
 
@@ -136,7 +136,7 @@ fn same_id_with_another_amount_is_refused_by_name() -> Result<()> {
         refused(counter.till.authorise(moved)),
         Some(ReasonCode::IdReused)
     );
-    let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
+    let booked = [(request.payment.as_str(), v1::payment::State::Captured)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }
 
@@ -167,6 +167,7 @@ fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
                 payment: other_id,
                 amount: Some(won(1).into()),
                 sample: request.sample.clone(),
+                capture_mode: v1::payment::CaptureMode::Automatic.into(),
             },
         ),
         (
@@ -200,7 +201,7 @@ fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
             "{what}"
         );
     }
-    let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
+    let booked = [(request.payment.as_str(), v1::payment::State::Captured)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)?;
     // Unchanged it is what it was: one good payment.
     assert_eq!(left(till.authorise(unsent)?)?.1, TOP_UP - 4_500 - 300);
@@ -238,7 +239,7 @@ fn recorded_template_is_worth_nothing_for_another_purpose_or_at_another_till() -
         refused(other.authorise(sent.clone())),
         Some(ReasonCode::IdReused)
     );
-    let booked = [(sent.payment.as_str(), v1::payment::State::Approved)];
+    let booked = [(sent.payment.as_str(), v1::payment::State::Captured)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }
 
@@ -265,11 +266,12 @@ fn capture_nonce_pays_once_even_when_sealed_anew() -> Result<()> {
         payment: payment.to_string(),
         amount: Some(amount.into()),
         sample: Some(sealed.into()),
+        capture_mode: v1::payment::CaptureMode::Automatic.into(),
     };
     assert_eq!(
         refused(till.authorise(again)),
         Some(ReasonCode::CaptureReplayed)
     );
-    let booked = [(request.payment.as_str(), v1::payment::State::Approved)];
+    let booked = [(request.payment.as_str(), v1::payment::State::Captured)];
     books::expect(&counter.shop, &booked, "Seven", TOP_UP - 4_500)
 }

@@ -141,7 +141,7 @@ impl Roll {
                 .filter(|payment| payment["state"] == state)
                 .count()
         };
-        let (approved, declined) = (count("APPROVED"), count("DECLINED"));
+        let (approved, declined) = (count("CAPTURED"), count("DECLINED"));
         Ok(format!(
             "{} transfers {right}, {approved} approved, {declined} declined",
             audit["transfers"]

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use palm_proto::{envelope::Binding, money::Money, request::AuthorisePayment, v1};
+use palm_proto::{
+    envelope::Binding,
+    money::Money,
+    request::{AuthorisePayment, CaptureMode, Confirmation},
+    v1,
+};
 use zeroize::Zeroizing;
 
 use super::{App, Purpose, Refused, Reply};
@@ -86,6 +91,8 @@ impl App {
             Effect::Disarm => self.disarm(),
             Effect::Signal(signal) => self.signal(signal),
             Effect::Authorise(sale) => return self.authorise(sale).err().map(Answer::Nothing),
+            Effect::Confirm(payment) => self.confirm(payment),
+            Effect::Resend(payment) if self.confirmation.is_some() => self.confirm(payment),
             Effect::Resend(_) => match self.request.clone() {
                 Some(request) => self.send(request),
                 None => return Some(Answer::Unknown),
@@ -103,12 +110,46 @@ impl App {
             }
             Effect::Settle(payment) => {
                 self.request = None;
+                self.confirmation = None;
                 if let Err(error) = self.journal.resolved(payment) {
                     tracing::warn!(%error, "the payment will be looked up once more at the next start");
                 }
             }
         }
         None
+    }
+
+    /// Keeps what a payment waited for and sends it.
+    pub(super) fn give(&mut self, what: Confirmation) -> Result<(), Refused> {
+        let State::StepUp { sale, .. } = self.checkout.state() else {
+            return Err(Refusal::NotNow.into());
+        };
+        let request = crate::entropy::request_id(&mut self.entropy);
+        self.confirmation = Some(v1::ConfirmPaymentRequest {
+            request_id: request.to_string(),
+            payment: sale.payment.to_string(),
+            what: Some(what.into()),
+        });
+        self.pay(Event::Give)
+    }
+
+    fn confirm(&self, payment: palm_proto::id::PaymentId) {
+        let (Some(sale), Some(request)) = (self.sale_in_flight(payment), self.confirmation.clone())
+        else {
+            return tracing::error!("nothing was given for this payment");
+        };
+        let (service, clock) = (self.service.clone(), self.clock.clone());
+        self.spawn(async move {
+            let began = clock.now();
+            let answer = service.confirm(sale, request).await;
+            let took = clock.now().saturating_sub(began);
+            Reply::Answered {
+                sale,
+                answer,
+                stages: None,
+                took,
+            }
+        });
     }
 
     fn sale_in_flight(&self, payment: palm_proto::id::PaymentId) -> Option<Sale> {
@@ -171,7 +212,10 @@ impl App {
             return;
         }
         match &answer {
-            Answer::Approved { .. } | Answer::Declined { .. } | Answer::NotRecognised(_) => {
+            Answer::Approved { .. }
+            | Answer::Declined { .. }
+            | Answer::NotRecognised(_)
+            | Answer::StepUp(_) => {
                 let total = self.clock.now().saturating_sub(self.last_frame_at);
                 if let Some(timings) = &mut self.timings {
                     timings.answered(took, total, stages);
@@ -217,6 +261,7 @@ fn seal(
         payment,
         amount,
         sample,
+        capture_mode: CaptureMode::Automatic,
     }
     .into())
 }

@@ -2,7 +2,7 @@
 
 use palm_proto::{id::PaymentId, money::Money, reason::ReasonCode};
 
-use super::Sale;
+use super::{Ask, Sale};
 use crate::guidance::Guidance;
 
 /// Why a request came to nothing, for certain.
@@ -56,6 +56,8 @@ pub enum Event {
     Reading,
     /// A capture gave a template; whoever runs this machine keeps it for [`Effect::Authorise`].
     Captured,
+    /// What was asked for was given; whoever runs this machine keeps it for [`Effect::Confirm`].
+    Give,
     /// The reader left.
     ReaderLost,
     /// The reader is back.
@@ -87,6 +89,8 @@ pub enum Answer {
     },
     /// As [`super::Outcome::NotRecognised`].
     NotRecognised(Option<ReasonCode>),
+    /// Something is asked before the money moves.
+    StepUp(Ask),
     /// This request did nothing, for certain.
     Nothing(Trouble),
     /// It may or may not have been booked.
@@ -123,6 +127,8 @@ pub enum Effect {
     Disarm,
     /// Seal the last capture for this sale, journal it, send it.
     Authorise(Sale),
+    /// Send what was given.
+    Confirm(PaymentId),
     /// Send the same bytes again.
     Resend(PaymentId),
     /// Ask what became of it, and have it cancelled if nothing is booked: after that no late send can charge.

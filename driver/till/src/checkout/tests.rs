@@ -26,6 +26,13 @@ fn declined() -> Answer {
     }
 }
 
+fn asked(reason: ReasonCode) -> Answer {
+    Answer::StepUp(Ask {
+        reason: Some(reason),
+        masked_name: String::new(),
+    })
+}
+
 /// What a screen would say.
 fn screen(checkout: &Checkout) -> &'static str {
     match checkout.state() {
@@ -41,6 +48,7 @@ fn screen(checkout: &Checkout) -> &'static str {
         State::Authorising {
             cancel_asked: true, ..
         } => "authorising, cancel asked",
+        State::StepUp { ask, .. } => ask.reason.map_or("asked", ReasonCode::as_str),
         State::Checking(check) if check.cancel_asked => "checking, cancel asked",
         State::Checking(_) => "checking",
         State::Over { outcome, .. } => match outcome {
@@ -62,6 +70,7 @@ fn words(effects: &[Effect]) -> Vec<&'static str> {
         Effect::Arm => "arm",
         Effect::Disarm => "disarm",
         Effect::Authorise(_) => "send",
+        Effect::Confirm(_) => "confirm",
         Effect::Resend(_) => "resend",
         Effect::Resolve(_) => "resolve",
         Effect::Settle(_) => "settle",
@@ -376,7 +385,7 @@ fn random_walks_never_lose_or_double_a_sent_payment() {
         let (mut checkout, mut now, mut open) = (Checkout::default(), SECOND, None);
         for step in 0..200_u8 {
             now += Duration::from_millis(u64::from(draw(9_000)));
-            let event = match draw(16) {
+            let event = match draw(18) {
                 0 | 1 => Event::Charge(sale(step)),
                 2 => Event::Cancel,
                 3 => Event::Retry {
@@ -392,6 +401,8 @@ fn random_walks_never_lose_or_double_a_sent_payment() {
                 12 => Event::Answered(Answer::Unknown),
                 13 => Event::Found(Lookup::Cancelled),
                 14 => Event::Answered(Answer::Nothing(Trouble::Unreachable)),
+                15 => Event::Answered(asked(ReasonCode::SecondFactor)),
+                16 => Event::Give,
                 _ => Event::Tick,
             };
             for effect in checkout.on(event, now).unwrap_or_default() {
@@ -399,7 +410,9 @@ fn random_walks_never_lose_or_double_a_sent_payment() {
                     Effect::Authorise(sale) => {
                         assert_eq!(open.replace(sale.payment), None, "one payment at a time");
                     }
-                    Effect::Resend(payment) | Effect::Resolve(payment) => {
+                    Effect::Resend(payment)
+                    | Effect::Resolve(payment)
+                    | Effect::Confirm(payment) => {
                         assert_eq!(open, Some(payment), "only what was sent is asked about");
                     }
                     Effect::Settle(payment) => assert_eq!(open.take(), Some(payment)),
@@ -408,9 +421,94 @@ fn random_walks_never_lose_or_double_a_sent_payment() {
             }
             let unsettled = matches!(
                 checkout.state(),
-                State::Authorising { .. } | State::Checking(_)
+                State::Authorising { .. } | State::StepUp { .. } | State::Checking(_)
             );
             assert_eq!(open.is_some(), unsettled, "no outcome is dropped");
         }
     }
+}
+
+/// Up to the answer.
+const SENT: [Row; 2] = [
+    (0, Event::Reading, "reading", &[]),
+    (1, Event::Captured, "authorising", &["disarm", "send"]),
+];
+
+fn after_sending(rows: &[Row]) -> Vec<Row> {
+    let mut all = vec![(0, charge(), "waiting", ["arm"].as_slice())];
+    all.extend(SENT);
+    all.extend_from_slice(rows);
+    all
+}
+
+#[test]
+fn what_is_asked_is_given_and_the_money_moves() {
+    let wrong = Event::Answered(asked(ReasonCode::FactorWrong));
+    let rows = after_sending(&[
+        (
+            1,
+            Event::Answered(asked(ReasonCode::SecondFactor)),
+            "SECOND_FACTOR",
+            &["disarm"],
+        ),
+        (9, charge(), "SECOND_FACTOR", &["busy"]),
+        (9, Event::Give, "authorising", &["confirm"]),
+        (1, wrong, "FACTOR_WRONG", &["disarm"]),
+        (9, Event::Give, "authorising", &["confirm"]),
+        (
+            1,
+            Event::Answered(approved()),
+            "approved",
+            &["settle", "accepted"],
+        ),
+        (1, Event::Give, "approved", &["not now"]),
+    ]);
+    play("step up", &rows);
+}
+
+#[test]
+fn what_is_asked_is_cancelled_or_given_up_only_by_the_service_s_word() {
+    let ask = || Event::Answered(asked(ReasonCode::LikelyDuplicate));
+    let cancelled = || Event::Found(Lookup::Cancelled);
+    let rows = after_sending(&[
+        (1, ask(), "LIKELY_DUPLICATE", &["disarm"]),
+        (5, Event::Cancel, "checking, cancel asked", &["resolve"]),
+        (1, cancelled(), "cancelled", &["settle", "refused"]),
+    ]);
+    play("cancelled", &rows);
+    let rows = after_sending(&[
+        (1, ask(), "LIKELY_DUPLICATE", &["disarm"]),
+        (149, Event::Tick, "LIKELY_DUPLICATE", &[]),
+        (1, Event::Tick, "checking", &["resolve"]),
+        (1, cancelled(), "NOT_BOOKED", &["settle", "refused"]),
+    ]);
+    play("given up", &rows);
+    let rows = after_sending(&[
+        (0, Event::Cancel, "authorising, cancel asked", &[]),
+        (1, ask(), "checking, cancel asked", &["resolve"]),
+        (1, cancelled(), "cancelled", &["settle", "refused"]),
+    ]);
+    play("cancelled before it was asked", &rows);
+}
+
+#[test]
+fn confirmation_without_an_answer_is_sent_again_and_then_looked_up() {
+    let rows = after_sending(&[
+        (
+            1,
+            Event::Answered(asked(ReasonCode::SecondFactor)),
+            "SECOND_FACTOR",
+            &["disarm"],
+        ),
+        (1, Event::Give, "authorising", &["confirm"]),
+        (1, Event::Answered(Answer::Unknown), "checking", &[]),
+        (1, Event::Tick, "checking", &["resend"]),
+        (
+            1,
+            Event::Answered(approved()),
+            "approved",
+            &["settle", "accepted"],
+        ),
+    ]);
+    play("lost", &rows);
 }

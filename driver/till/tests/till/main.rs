@@ -8,6 +8,7 @@ mod palmd;
 use std::{net::SocketAddr, path::Path};
 
 use browser::Browser;
+use palm_proto::request::{Confirmation, Factor};
 use palm_till::{Config, RunningTill, Till};
 use palmd::{Act, Palmd, Running, certificates};
 use serde_json::json;
@@ -97,6 +98,28 @@ fn palm_pays_and_the_screen_tells_where_the_time_went() {
     );
     page.does("new");
     page.checkout("idle");
+}
+
+#[test]
+fn second_factor_is_asked_for_given_and_not_shown() {
+    let (shop, mut page) = Shop::open();
+    shop.palmd.acts(&[Act::Ask]);
+    page.charge(90_000);
+    page.reader(&["PALM 7"]);
+    let asked = page.checkout("step_up");
+    assert_eq!(
+        (&asked["reason"], &asked["masked_name"]),
+        (&json!("SECOND_FACTOR"), &json!("김*수"))
+    );
+    page.command(&json!({"command": "give_pin", "pin": "0427"}));
+    let paid = page.checkout("approved");
+    assert!(!paid.to_string().contains("0427"));
+    let given = shop.palmd.books.lock().unwrap().given.clone();
+    let [Confirmation::Factor(Factor::Pin(pin))] = given.as_slice() else {
+        panic!("one PIN is given: {given:?}");
+    };
+    assert_eq!(pin.as_bytes(), b"0427");
+    assert!(!shop.journal().contains("0427"));
 }
 
 #[test]

@@ -12,7 +12,9 @@ use palm_proto::{
     fault,
     id::{CustomerId, TillId},
     reason::ReasonCode,
-    request::{AuthorisePayment, CancelPayment, CreateCustomer, Enrol},
+    request::{
+        AuthorisePayment, CancelPayment, ConfirmPayment, Confirmation, CreateCustomer, Enrol,
+    },
     v1::{
         self,
         authorise_payment_response::Outcome,
@@ -34,6 +36,8 @@ use tonic::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Approve,
+    /// Asks for a second factor.
+    Ask,
     Decline,
     NotRecognised,
     /// Books it and loses the answer.
@@ -48,6 +52,10 @@ pub(crate) struct Books {
     pub(crate) payments: BTreeMap<String, v1::Payment>,
     /// Every payment request as it came, in order.
     pub(crate) sends: Vec<v1::AuthorisePaymentRequest>,
+    /// What waits for a second factor.
+    asked: Option<v1::Payment>,
+    /// Everything that was given.
+    pub(crate) given: Vec<Confirmation>,
     pub(crate) readers: Vec<i32>,
     pub(crate) customers: Vec<String>,
     pub(crate) samples: usize,
@@ -204,6 +212,7 @@ impl CheckoutService for Palmd {
             payment,
             amount,
             sample,
+            capture_mode: _,
         } = AuthorisePayment::try_from(wire.clone())?;
         self.opens(
             &sample,
@@ -228,7 +237,7 @@ impl CheckoutService for Palmd {
             .expect("a payment that the test did not expect");
         let booked = v1::Payment {
             name: payment.to_string(),
-            state: v1::payment::State::Approved.into(),
+            state: v1::payment::State::Captured.into(),
             amount: Some(amount.into()),
             masked_name: "김*수".to_owned(),
             ..v1::Payment::default()
@@ -237,6 +246,15 @@ impl CheckoutService for Palmd {
             Act::Approve => {
                 books.payments.insert(booked.name.clone(), booked.clone());
                 Ok(self.answer(approved(booked)))
+            }
+            Act::Ask => {
+                let masked_name = booked.masked_name.clone();
+                books.asked = Some(booked);
+                Ok(self.answer(Outcome::StepUp(v1::StepUp {
+                    reason: ReasonCode::SecondFactor.to_wire(),
+                    masked_name,
+                    expire_time: None,
+                })))
             }
             Act::Decline => Ok(self.answer(Outcome::Declined(v1::Declined {
                 reason: ReasonCode::InsufficientFunds.to_wire(),
@@ -251,6 +269,21 @@ impl CheckoutService for Palmd {
             }
             Act::Lose => Err(Status::unavailable("connection lost")),
         }
+    }
+
+    async fn confirm_payment(
+        &self,
+        request: Request<v1::ConfirmPaymentRequest>,
+    ) -> Result<Response<v1::AuthorisePaymentResponse>, Status> {
+        let wire = request.into_inner();
+        let ConfirmPayment { payment, what, .. } = ConfirmPayment::try_from(wire)?;
+        let mut books = self.books.lock().unwrap();
+        books.given.push(what);
+        let asked = books.asked.take();
+        let booked = asked.filter(|asked| asked.name == payment.to_string());
+        let booked = booked.expect("only what was asked for is given");
+        books.payments.insert(booked.name.clone(), booked.clone());
+        Ok(self.answer(approved(booked)))
     }
 
     async fn get_payment(
@@ -383,6 +416,20 @@ impl CustomerService for Palmd {
         &self,
         _: Request<v1::DeleteCustomerRequest>,
     ) -> Result<Response<v1::DeleteCustomerResponse>, Status> {
+        Err(Status::unimplemented("no till asks this"))
+    }
+
+    async fn get_safeguards(
+        &self,
+        _: Request<v1::GetSafeguardsRequest>,
+    ) -> Result<Response<v1::Safeguards>, Status> {
+        Err(Status::unimplemented("no till asks this"))
+    }
+
+    async fn update_safeguards(
+        &self,
+        _: Request<v1::UpdateSafeguardsRequest>,
+    ) -> Result<Response<v1::Safeguards>, Status> {
         Err(Status::unimplemented("no till asks this"))
     }
 }
