@@ -11,19 +11,21 @@ use palm_proto::{
     reason::ReasonCode,
     v1,
 };
-use tonic::Request;
 
 use crate::{clock::Clock, config::ConfigError, entropy::Entropy, files::FileError, pki::PkiError};
 
 mod arguments;
+mod customer;
 mod init;
 mod link;
+mod payment;
 mod sheet;
 mod till;
 
 pub use arguments::{
-    Arguments, Command, CustomerCommand, InitArguments, LedgerCommand, ListArguments,
-    PaymentCommand, ReaderKind, TillCommand, TransferArguments, WalletCommand,
+    Arguments, ChangeArguments, Command, CustomerCommand, GuardArguments, InitArguments,
+    LedgerCommand, ListArguments, PaymentCommand, ReaderKind, TillCommand, TransferArguments,
+    WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};
@@ -137,9 +139,9 @@ pub async fn run(
         ),
         Command::Till(TillCommand::List) => (till::list(&link).await?, true),
         Command::Till(TillCommand::Revoke { id }) => (till::revoke(&link, &id).await?, true),
-        Command::Customer(command) => (customer(&link, command).await?, true),
+        Command::Customer(command) => (customer::run(&link, command).await?, true),
         Command::Wallet(command) => (wallet(&link, command, entropy).await?, true),
-        Command::Payment(command) => (payment(&link, command).await?, true),
+        Command::Payment(command) => (payment::run(&link, command, entropy).await?, true),
         Command::Ledger(LedgerCommand::Audit) => audit(&link).await?,
     };
     Ok(Output {
@@ -150,69 +152,6 @@ pub async fn run(
         },
         is_ok,
     })
-}
-
-async fn customer(link: &Link, command: CustomerCommand) -> Result<Sheet, CtlError> {
-    let mut client = link.customers();
-    match command {
-        CustomerCommand::List(ListArguments { limit }) => {
-            let mut sheet = Sheet::list(&CUSTOMER_COLUMNS);
-            let mut page_token = String::new();
-            loop {
-                let page_size = link::page_size(limit, sheet.len());
-                let page = client
-                    .list_customers(v1::ListCustomersRequest {
-                        page_size,
-                        page_token,
-                    })
-                    .await?;
-                let page = page.into_inner();
-                page.customers
-                    .into_iter()
-                    .for_each(|row| sheet.push(customer_row(row)));
-                page_token = page.next_page_token;
-                if page_token.is_empty() || sheet.len() >= limit {
-                    return Ok(sheet);
-                }
-            }
-        }
-        CustomerCommand::Show { name } => {
-            let request = v1::GetCustomerRequest {
-                name: name.to_string(),
-            };
-            let row = client.get_customer(request).await?.into_inner();
-            Ok(Sheet::one(&CUSTOMER_COLUMNS, customer_row(row)))
-        }
-        CustomerCommand::Delete { name } => {
-            let request = v1::DeleteCustomerRequest {
-                name: name.to_string(),
-            };
-            let deleted = client.delete_customer(request).await?.into_inner();
-            let row = vec![
-                Cell::Text(name.to_string()),
-                Cell::time(deleted.delete_time),
-            ];
-            Ok(Sheet::one(&["name", "delete_time"], row))
-        }
-    }
-}
-
-const CUSTOMER_COLUMNS: [&str; 5] = [
-    "name",
-    "display_name",
-    "palms",
-    "notice_version",
-    "create_time",
-];
-
-fn customer_row(customer: v1::Customer) -> Vec<Cell> {
-    vec![
-        Cell::Text(customer.name),
-        Cell::Text(customer.display_name),
-        Cell::Number(customer.palms.into()),
-        Cell::Text(customer.consent.unwrap_or_default().notice_version),
-        Cell::time(customer.create_time),
-    ]
 }
 
 async fn wallet(
@@ -269,13 +208,18 @@ fn transfer(
     currency: palm_proto::money::Currency,
     entropy: &dyn Entropy,
 ) -> Result<(RequestId, String, Money), CtlError> {
-    let id = arguments.request_id.unwrap_or_else(|| {
+    let id = request_id(arguments.request_id, entropy);
+    let amount = Money::amount(arguments.amount_minor, currency)?;
+    Ok((id, wallet_name(arguments.customer), amount))
+}
+
+/// The id of an earlier try, or a new one.
+fn request_id(given: Option<RequestId>, entropy: &dyn Entropy) -> RequestId {
+    given.unwrap_or_else(|| {
         let mut bytes = [0; 16];
         entropy.fill(&mut bytes);
         RequestId::from_random(bytes)
-    });
-    let amount = Money::amount(arguments.amount_minor, currency)?;
-    Ok((id, wallet_name(arguments.customer), amount))
+    })
 }
 
 /// A status with a reason of ours is an answer; any other leaves the outcome open.
@@ -285,69 +229,6 @@ fn moved(status: tonic::Status, request_id: RequestId) -> CtlError {
         Some(reason) if reason != ReasonCode::Unavailable => CtlError::Refused(source),
         Some(_) | None => CtlError::Unknown { request_id, source },
     }
-}
-
-async fn payment(link: &Link, command: PaymentCommand) -> Result<Sheet, CtlError> {
-    let mut client = link.checkout();
-    match command {
-        PaymentCommand::List(ListArguments { limit }) => {
-            let mut sheet = Sheet::list(&PAYMENT_COLUMNS);
-            let mut page_token = String::new();
-            loop {
-                let page_size = link::page_size(limit, sheet.len());
-                let page = client
-                    .list_payments(v1::ListPaymentsRequest {
-                        page_size,
-                        page_token,
-                    })
-                    .await?;
-                let page = page.into_inner();
-                page.payments
-                    .into_iter()
-                    .for_each(|row| sheet.push(payment_row(row)));
-                page_token = page.next_page_token;
-                if page_token.is_empty() || sheet.len() >= limit {
-                    return Ok(sheet);
-                }
-            }
-        }
-        PaymentCommand::Show { name } => {
-            let request = Request::new(v1::GetPaymentRequest {
-                name: name.to_string(),
-            });
-            let row = client.get_payment(request).await?.into_inner();
-            Ok(Sheet::one(&PAYMENT_COLUMNS, payment_row(row)))
-        }
-    }
-}
-
-const PAYMENT_COLUMNS: [&str; 8] = [
-    "name",
-    "state",
-    "amount",
-    "reason",
-    "till",
-    "masked_name",
-    "customer",
-    "create_time",
-];
-
-fn payment_row(payment: v1::Payment) -> Vec<Cell> {
-    let state = payment.state();
-    let reason = match payment.reason() {
-        v1::Reason::Unspecified => String::new(),
-        reason => reason.as_str_name().to_owned(),
-    };
-    vec![
-        Cell::Text(payment.name),
-        Cell::Text(state.as_str_name().to_owned()),
-        Cell::money(payment.amount),
-        Cell::Text(reason),
-        Cell::Text(payment.till),
-        Cell::Text(payment.masked_name),
-        Cell::Text(payment.customer),
-        Cell::time(payment.create_time),
-    ]
 }
 
 async fn audit(link: &Link) -> Result<(Sheet, bool), CtlError> {

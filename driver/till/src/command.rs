@@ -63,8 +63,8 @@ pub struct Malformed {
 
 type Parsed<T> = Result<T, Malformed>;
 
-const COMMANDS: &str = "send one of: charge, give_pin, give_phone_digits, not_a_duplicate, cancel, new, retry, enrol_start, enrol_consent, enrol_name, \
-                        enrol_finish, enrol_other_hand, enrol_stay";
+const COMMANDS: &str = "send one of: charge, give_pin, give_phone_digits, not_a_duplicate, cancel, new, retry, \
+                        enrol_start, enrol_consent, enrol_name, enrol_finish, enrol_other_hand, enrol_stay";
 
 /// Reads the body of one command.
 ///

@@ -91,8 +91,8 @@ pub struct ReaderView {
 /// The payment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckoutView {
-    /// `idle`, `waiting_for_hand`, `reading`, `reader_lost`, `authorising`, `step_up`, `checking`, `approved`, `declined`,
-    /// `not_recognised`, `not_charged`, `cancelled` or `timed_out`.
+    /// `idle`, `waiting_for_hand`, `reading`, `reader_lost`, `authorising`, `step_up`, `checking`, `approved`,
+    /// `declined`, `not_recognised`, `not_charged`, `cancelled` or `timed_out`.
     pub screen: &'static str,
     /// `payments/{uuid}`.
     pub payment: Option<String>,
@@ -102,7 +102,7 @@ pub struct CheckoutView {
     pub currency: Option<&'static str>,
     /// What the hand should do.
     pub hint: Option<Guidance>,
-    /// Why it was declined, not recognised or not charged.
+    /// Why it was declined, not recognised or not charged, or what is asked.
     pub reason: Option<&'static str>,
     /// The customer's name, masked.
     pub masked_name: Option<String>,

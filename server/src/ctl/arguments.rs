@@ -114,6 +114,38 @@ pub enum CustomerCommand {
         /// customers/{uuid}
         name: CustomerId,
     },
+    /// How a customer guards their money.
+    Safeguards {
+        /// customers/{uuid}
+        name: CustomerId,
+    },
+    /// Change how a customer guards their money; what is not named stays.
+    Guard(GuardArguments),
+}
+
+/// How a customer guards their money.
+#[derive(Debug, Args)]
+pub struct GuardArguments {
+    /// customers/{uuid}
+    pub name: CustomerId,
+    /// Read a new PIN (4 to 12 digits) from a line of standard input; an empty line takes it away. It unlocks.
+    #[arg(long)]
+    pub pin_from_stdin: bool,
+    /// The last 4 digits of their telephone number; empty takes them away.
+    #[arg(long)]
+    pub phone_digits: Option<String>,
+    /// Whether every payment needs the second factor.
+    #[arg(long)]
+    pub always_second_factor: Option<bool>,
+    /// Whether no payment by palm is taken.
+    #[arg(long)]
+    pub frozen: Option<bool>,
+    /// Highest amount of one payment in minor units; 0: the shop's limit alone.
+    #[arg(long)]
+    pub payment_max: Option<u64>,
+    /// Highest sum of one day in minor units; 0: the shop's limit alone.
+    #[arg(long)]
+    pub day_max: Option<u64>,
 }
 
 /// Balances.
@@ -152,6 +184,29 @@ pub enum PaymentCommand {
         /// payments/{uuid}
         name: PaymentId,
     },
+    /// Take what is held, wholly or in part; the rest is freed.
+    Capture(ChangeArguments),
+    /// Free what is held.
+    Void(ChangeArguments),
+    /// Give back what was taken, wholly or in part.
+    Refund(ChangeArguments),
+    /// Every refund of a payment.
+    Refunds {
+        /// payments/{uuid}
+        name: PaymentId,
+    },
+}
+
+/// A change of a payment.
+#[derive(Debug, Args)]
+pub struct ChangeArguments {
+    /// payments/{uuid}
+    pub name: PaymentId,
+    /// In minor units of the shop's currency; left out: all there is. A void takes none.
+    pub amount_minor: Option<u64>,
+    /// Of an earlier try whose outcome is not known: the same one moves money once.
+    #[arg(long)]
+    pub request_id: Option<RequestId>,
 }
 
 /// How much of a list.

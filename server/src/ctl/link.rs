@@ -9,7 +9,8 @@ use palm_proto::{
     money::Currency,
     v1::{
         checkout_service_client::CheckoutServiceClient,
-        customer_service_client::CustomerServiceClient, till_service_client::TillServiceClient,
+        customer_service_client::CustomerServiceClient,
+        payment_service_client::PaymentServiceClient, till_service_client::TillServiceClient,
         wallet_service_client::WalletServiceClient,
     },
 };
@@ -121,6 +122,10 @@ impl Link {
 
     pub(super) fn checkout(&self) -> CheckoutServiceClient<Channel> {
         CheckoutServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn payments(&self) -> PaymentServiceClient<Channel> {
+        PaymentServiceClient::new(self.channel.clone())
     }
 
     pub(super) fn tills(&self) -> TillServiceClient<Channel> {

@@ -10,6 +10,7 @@ mod books;
 mod certificates;
 mod crash;
 mod erasure;
+mod life;
 mod reader;
 mod receipts;
 mod replay;
