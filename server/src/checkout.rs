@@ -206,6 +206,7 @@ impl Checkout {
             amount,
             capture_mode,
             sample,
+            accepted_offline: _,
         } = request;
         let nonce = sample.capture_nonce;
         let writing = self.payments.write(payment, move |before, work| {
@@ -238,9 +239,12 @@ impl Checkout {
             amount,
             capture_mode,
             sample,
+            accepted_offline,
         } = request;
         let nonce = sample.capture_nonce;
         let by = till.clone();
+        // Whoever could say whether it is a duplicate has left.
+        let given = accepted_offline.then_some(Need::Word);
         let writing = self.payments.write(payment, move |before, work| {
             if let Some(row) = &before
                 && row.state != State::Created
@@ -261,7 +265,7 @@ impl Checkout {
             let row = before
                 .clone()
                 .unwrap_or_else(|| PaymentRow::new(amount, capture_mode, by.clone(), work.now));
-            book(work, before, row, found).map(Ok)
+            book(work, before, row, (found, given)).map(Ok)
         });
         match writing.await? {
             Ok(row) => {
@@ -343,11 +347,11 @@ fn book(
     work: Work<'_, '_>,
     before: Option<PaymentRow>,
     row: PaymentRow,
-    found: Found,
+    (found, given): (Found, Option<Need>),
 ) -> Result<PaymentRow, Error> {
     let mut booking = work.on(before, row);
     match found {
-        Found::One(customer) => rule(&mut booking, customer, &[])?,
+        Found::One(customer) => rule(&mut booking, customer, given.as_slice())?,
         Found::Two(two) => ask(&mut booking, &two, vec![Need::FactorOfTwo])?,
     }
     Ok(booking.put())

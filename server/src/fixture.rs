@@ -309,6 +309,7 @@ impl Shop {
             amount,
             sample,
             capture_mode: CaptureMode::Automatic,
+            accepted_offline: false,
         }
     }
 

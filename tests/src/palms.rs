@@ -123,6 +123,7 @@ pub fn payment_of_bytes(
         amount: Some(amount.into()),
         sample: Some(sample.into()),
         capture_mode: v1::payment::CaptureMode::Automatic.into(),
+        accepted_offline: false,
     })
 }
 

@@ -197,6 +197,7 @@ fn requests() -> Vec<Vec<u8>> {
         amount,
         sample: Some(sample.clone()),
         capture_mode: v1::payment::CaptureMode::Automatic.into(),
+        accepted_offline: false,
     };
     let enrol = v1::EnrolRequest {
         request_id: id().replace("payments/", ""),

@@ -7,8 +7,8 @@ let now = null;
 
 const amountMinor = () => Number(digits || "0");
 const isOver = (screen) => OVER.includes(screen);
-const OVER = ["approved", "declined", "not_recognised", "not_charged", "cancelled", "timed_out"];
-const MAY_RETRY = OVER.filter((screen) => screen !== "approved");
+const OVER = ["approved", "accepted_offline", "declined", "not_recognised", "not_charged", "cancelled", "timed_out"];
+const MAY_RETRY = OVER.filter((screen) => !["approved", "accepted_offline"].includes(screen));
 const MAY_CANCEL = ["waiting_for_hand", "reading", "reader_lost", "authorising", "step_up", "checking"];
 
 function type(key) {
@@ -25,10 +25,20 @@ function showAmount() {
   place.textContent = money(amountMinor(), service.currency, service.minor_digits);
   const tooMuch = service.payment_max_minor > 0 && amountMinor() > service.payment_max_minor;
   place.classList.toggle("over", tooMuch);
-  document.querySelector("[data-charge]").disabled = service.state !== "ready" || amountMinor() === 0 || tooMuch;
+  const may = service.state === "ready" || (now.offline && service.state === "connecting" && service.currency);
+  document.querySelector("[data-charge]").disabled = !may || amountMinor() === 0 || tooMuch;
   const max = { amount: money(service.payment_max_minor, service.currency, service.minor_digits) };
   const note = service.state === "ready" ? text("cashier.max", max) : text(`service.${service.state}.do`);
-  document.querySelector("[data-note]").textContent = note;
+  document.querySelector("[data-note]").textContent = [note, ...offlineNotes(now)].join(" ");
+}
+
+// What was taken without the service, and what of it was lost.
+function offlineNotes({ offline, service }) {
+  if (!offline) return [];
+  const amount = (minor) => money(minor, service.currency, service.minor_digits);
+  const note = (key, n, minor) => n > 0 && text(key, { n, amount: amount(minor) });
+  return [note("cashier.offline.waiting", offline.waiting, offline.waiting_minor),
+    note("cashier.offline.declined", offline.declined, offline.declined_minor)].filter(Boolean);
 }
 
 async function charge() {

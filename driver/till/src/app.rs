@@ -2,15 +2,17 @@
 //! snapshot after each change.
 //!
 //! Everything arrives here in one order: commands of the pages, news of the reader, replies of the service, ticks.
-//! Decisions are the machines' ([`crate::checkout`], [`crate::enrolment`]); what they ask for is done in `paying.rs`
-//! and `enrolling.rs`.
+//! Decisions are the machines' ([`crate::checkout`], [`crate::enrolment`]); what they ask for is done in `paying.rs`,
+//! `forwarding.rs` and `enrolling.rs`.
 
 mod enrolling;
+mod forwarding;
 mod paying;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use palm_driver::{Clock, Signal};
+use palm_models::template::Template;
 use palm_proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -19,12 +21,15 @@ use crate::{
     command::Command,
     enrolment::{self, Enrolment},
     journal::Journal,
-    limits, pages,
+    limits,
+    offline::Offline,
+    pages,
     reader::{Capture, Entropy, News, ReaderHandle, Ticket},
     service::{Service, Setup, SetupError, StageTimes},
     snapshot::{CheckoutView, EnrolmentView, ReaderView, ServiceView, Snapshot, Timings},
 };
 use enrolling::Batch;
+use forwarding::Forwarded;
 
 /// Why a command was not obeyed, as a page is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,8 @@ pub struct Parts {
     pub service: Service,
     /// Payments in flight.
     pub journal: Journal,
+    /// Payments taken without the service, when the merchant takes some.
+    pub offline: Option<Offline>,
     /// The reader thread.
     pub reader: ReaderHandle,
     /// Whether the reader is the emulated one.
@@ -102,6 +109,10 @@ enum Reply {
         batch: Box<Batch>,
         answer: enrolment::Answer,
     },
+    Forwarded {
+        sale: Sale,
+        forwarded: Forwarded,
+    },
 }
 
 /// What the service was, or should be, told of the reader.
@@ -130,6 +141,7 @@ struct App {
     entropy: Entropy,
     service: Service,
     journal: Journal,
+    offline: Option<Offline>,
     reader: ReaderHandle,
     snapshots: watch::Sender<Arc<str>>,
     replies: mpsc::Sender<Reply>,
@@ -151,6 +163,8 @@ struct App {
     telling: bool,
     reader_view: ReaderView,
 
+    /// The palm of the payment in flight, while payments may be taken without the service.
+    probe: Option<Template>,
     /// The capture that the next payment is made of.
     capture: Option<Box<Capture>>,
     /// The sealed request of the payment in flight: the same bytes each time.
@@ -195,12 +209,22 @@ impl App {
         let Parts {
             clock,
             service,
-            journal,
+            mut journal,
+            offline,
             reader,
             emulated,
             snapshots,
         } = parts;
-        let recovered = VecDeque::from(journal.unresolved());
+        // What was accepted without the service is sent, not looked up.
+        let is_held = |sale: &Sale| offline.as_ref().is_some_and(|offline| offline.holds(*sale));
+        let (held, recovered): (Vec<Sale>, Vec<Sale>) =
+            journal.unresolved().into_iter().partition(is_held);
+        let recovered = VecDeque::from(recovered);
+        for sale in held {
+            if let Err(error) = journal.resolved(sale.payment) {
+                tracing::warn!(%error, "the journal keeps a payment that was accepted offline");
+            }
+        }
         let setup_at = Some(clock.now());
         let reader_view = ReaderView {
             state: "absent",
@@ -213,6 +237,7 @@ impl App {
             entropy: Box::new(crate::entropy::system),
             service,
             journal,
+            offline,
             reader,
             snapshots,
             replies,
@@ -227,6 +252,7 @@ impl App {
             told: None,
             telling: false,
             reader_view,
+            probe: None,
             capture: None,
             request: None,
             confirmation: None,
@@ -314,6 +340,8 @@ impl App {
                 "TILL_REFUSED",
                 "the service does not know this till: let the operator enrol its certificate",
             )),
+            // Payments may be taken all the same, sealed with the key that is known.
+            (Link::Connecting, Some(setup)) if self.offline.is_some() => Ok(setup),
             (Link::Connecting | Link::Ready, _) => Err(refused(
                 "CONNECTING",
                 "the service does not answer yet: wait a moment",
@@ -425,6 +453,7 @@ impl App {
             }
             Reply::Found { sale, lookup } => self.found(sale, lookup),
             Reply::Enrolled { batch, answer } => self.enrolled(batch, answer),
+            Reply::Forwarded { sale, forwarded } => self.forwarded(sale, forwarded),
         }
     }
 
@@ -482,6 +511,7 @@ impl App {
             self.spawn(async move { Reply::Setup(service.setup().await) });
         }
         self.tell();
+        self.forward();
     }
 
     /// Tells the service of the reader when it has changed, until it took note.
@@ -518,6 +548,10 @@ impl App {
             service: ServiceView::new(link, self.setup.as_ref()),
             reader: self.reader_view.clone(),
             checkout: CheckoutView::new(self.checkout.state(), self.timings, now),
+            offline: self
+                .offline
+                .as_ref()
+                .map(|offline| offline.standing().into()),
             enrolment: EnrolmentView::new(&self.enrolment, now),
         }
     }

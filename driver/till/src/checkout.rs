@@ -120,6 +120,11 @@ pub enum Outcome {
         /// What is left in the wallet, when told.
         balance: Option<Money>,
     },
+    /// The service could not be reached, and the till took it at the merchant's risk: it is on the till's disk.
+    AcceptedOffline {
+        /// The customer's name, masked.
+        masked_name: String,
+    },
     /// The palm was recognised, the payment was not taken.
     Declined {
         /// Why.
@@ -266,7 +271,9 @@ impl Checkout {
             return Err(Refusal::NotNow);
         };
         let sale = match outcome {
-            Outcome::Approved { .. } => return Err(Refusal::NotNow),
+            Outcome::Approved { .. } | Outcome::AcceptedOffline { .. } => {
+                return Err(Refusal::NotNow);
+            }
             Outcome::NotRecognised(_) | Outcome::Cancelled | Outcome::TimedOut => *sale,
             Outcome::Declined { .. } | Outcome::NotCharged(_) => Sale {
                 payment: fresh,
@@ -397,10 +404,11 @@ impl Checkout {
                 Answer::Nothing(_) => self.ask_later(false, now),
                 Answer::StepUp(_) if cancel_asked => self.ask_later(false, now),
                 Answer::StepUp(ask) => self.ask(sale, ask, now),
-                Answer::Approved { .. } | Answer::Declined { .. } | Answer::NotRecognised(_) => {
-                    outcome_of(answer)
-                        .map_or_else(|_| Vec::new(), |outcome| self.settle(sale, outcome, now))
-                }
+                Answer::Approved { .. }
+                | Answer::AcceptedOffline { .. }
+                | Answer::Declined { .. }
+                | Answer::NotRecognised(_) => outcome_of(answer)
+                    .map_or_else(|_| Vec::new(), |outcome| self.settle(sale, outcome, now)),
             },
             State::Idle
             | State::WaitingForHand { .. }
@@ -492,7 +500,7 @@ impl Checkout {
 
     fn settle(&mut self, sale: Sale, outcome: Outcome, now: Duration) -> Vec<Effect> {
         let signal = match outcome {
-            Outcome::Approved { .. } => Signal::Accepted,
+            Outcome::Approved { .. } | Outcome::AcceptedOffline { .. } => Signal::Accepted,
             Outcome::Declined { .. }
             | Outcome::NotRecognised(_)
             | Outcome::NotCharged(_)
@@ -520,10 +528,12 @@ fn outcome_of(answer: Answer) -> Result<Outcome, Option<Ask>> {
         Answer::Approved {
             masked_name,
             balance,
+            customer: _,
         } => Ok(Outcome::Approved {
             masked_name,
             balance,
         }),
+        Answer::AcceptedOffline { masked_name } => Ok(Outcome::AcceptedOffline { masked_name }),
         Answer::Declined {
             reason,
             masked_name,

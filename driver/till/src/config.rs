@@ -12,7 +12,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::limits;
+use crate::{limits, offline::OfflineConfig};
 
 /// What the till needs to start.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Config {
     /// Where payments in flight are noted; made when absent.
     #[serde(default = "journal_default")]
     pub journal: PathBuf,
+    /// Payments while the service cannot be reached; absent: none.
+    pub offline: Option<OfflineConfig>,
 }
 
 /// Where the payment service is and how the till proves itself.
@@ -152,8 +154,20 @@ impl Config {
                           login, so they are for this machine only";
             return Err(value("pages.listen", remedy));
         }
+        let wrong = |offline: &OfflineConfig| !(1..=10_080).contains(&offline.seen_within_min);
+        if config.offline.as_ref().is_some_and(wrong) {
+            return Err(value("offline.seen_within_min", "write 1 to 10080 minutes"));
+        }
         config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
+    }
+
+    /// Where payments are kept that were accepted without the service.
+    #[must_use]
+    pub fn offline_file(&self) -> PathBuf {
+        let mut name = self.journal.clone().into_os_string();
+        name.push(".offline");
+        PathBuf::from(name)
     }
 
     fn settle_paths(&mut self, folder: &Path) {

@@ -290,7 +290,8 @@ fn bytes_len(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes the name of a new file survive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

@@ -10,8 +10,8 @@
 //! payment or an enrolment does next is decided by two state machines without I/O, [`checkout`] and [`enrolment`]:
 //! start reading there. [`app`] does what they ask for.
 //!
-//! What it is not: a till for goods, or a place that keeps anything about people. Its one file is the [`journal`] of
-//! payments in flight.
+//! What it is not: a till for goods, or a place that keeps anything about people. Its files are the [`journal`] of
+//! payments in flight and, where the merchant wants it, the payments taken without the service ([`offline`]).
 
 pub mod app;
 pub mod checkout;
@@ -22,6 +22,7 @@ pub mod entropy;
 pub mod guidance;
 pub mod journal;
 pub mod limits;
+pub mod offline;
 pub mod pages;
 pub mod reader;
 pub mod sensor;

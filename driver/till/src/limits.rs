@@ -82,3 +82,14 @@ pub const JOURNAL_MAX: u64 = 1 << 20;
 pub const JOURNAL_COMPACT: u64 = 64 << 10;
 /// A second factor or the cashier's word is waited for so long: less than the service's own 180 seconds.
 pub const STEP_UP_WAIT: Duration = Duration::from_secs(150);
+
+// Without the service.
+
+/// Palms that are remembered from payments here.
+pub const OFFLINE_SEEN: usize = 256;
+/// Least similarity to a remembered palm: above what the service asks for, as nobody checks it until later.
+pub const OFFLINE_SIMILARITY_MIN: f32 = 0.70;
+/// Least lead over every other person remembered.
+pub const OFFLINE_MARGIN_MIN: f32 = 0.06;
+/// Longest file of payments accepted without the service, in bytes: about 1,000 of them.
+pub const OFFLINE_FILE_MAX: u64 = 2 << 20;

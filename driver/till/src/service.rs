@@ -344,6 +344,7 @@ fn answer_of(sale: Sale, outcome: Option<v1::authorise_payment_response::Outcome
             }
             let balance = balance.and_then(|balance| request::balance(&balance).ok());
             Answer::Approved {
+                customer: payment.customer.parse().ok(),
                 masked_name: payment.masked_name,
                 balance,
             }

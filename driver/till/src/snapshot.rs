@@ -14,6 +14,7 @@ use crate::{
     enrolment,
     guidance::Guidance,
     limits,
+    offline::Standing,
     reader::Capture,
     service::{Setup, StageTimes},
 };
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub reader: ReaderView,
     /// The payment.
     pub checkout: CheckoutView,
+    /// Payments taken without the service; absent when the merchant takes none.
+    pub offline: Option<OfflineView>,
     /// The enrolment.
     pub enrolment: EnrolmentView,
 }
@@ -88,11 +91,41 @@ pub struct ReaderView {
     pub problem: Option<String>,
 }
 
+/// Payments taken without the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OfflineView {
+    /// Not yet answered by the service.
+    pub waiting: usize,
+    /// Their sum, in minor units.
+    pub waiting_minor: u64,
+    /// Declined by the service afterwards: the merchant's loss.
+    pub declined: usize,
+    /// Their sum, in minor units.
+    pub declined_minor: u64,
+}
+
+impl From<Standing> for OfflineView {
+    fn from(standing: Standing) -> Self {
+        let Standing {
+            waiting,
+            waiting_minor,
+            declined,
+            declined_minor,
+        } = standing;
+        Self {
+            waiting,
+            waiting_minor,
+            declined,
+            declined_minor,
+        }
+    }
+}
+
 /// The payment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckoutView {
     /// `idle`, `waiting_for_hand`, `reading`, `reader_lost`, `authorising`, `step_up`, `checking`, `approved`,
-    /// `declined`, `not_recognised`, `not_charged`, `cancelled` or `timed_out`.
+    /// `accepted_offline`, `declined`, `not_recognised`, `not_charged`, `cancelled` or `timed_out`.
     pub screen: &'static str,
     /// `payments/{uuid}`.
     pub payment: Option<String>,
@@ -243,6 +276,7 @@ impl CheckoutView {
 fn screen_of(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Approved { .. } => "approved",
+        Outcome::AcceptedOffline { .. } => "accepted_offline",
         Outcome::Declined { .. } => "declined",
         Outcome::NotRecognised(_) => "not_recognised",
         Outcome::NotCharged(_) => "not_charged",
@@ -253,7 +287,9 @@ fn screen_of(outcome: &Outcome) -> &'static str {
 
 fn reason_of(outcome: &Outcome) -> (Option<&'static str>, Option<String>) {
     match outcome {
-        Outcome::Approved { masked_name, .. } => (None, Some(masked_name.clone())),
+        Outcome::Approved { masked_name, .. } | Outcome::AcceptedOffline { masked_name } => {
+            (None, Some(masked_name.clone()))
+        }
         Outcome::Declined {
             reason,
             masked_name,
@@ -270,7 +306,8 @@ fn reason_of(outcome: &Outcome) -> (Option<&'static str>, Option<String>) {
 fn balance_of(outcome: &Outcome) -> Option<Money> {
     match outcome {
         Outcome::Approved { balance, .. } => *balance,
-        Outcome::Declined { .. }
+        Outcome::AcceptedOffline { .. }
+        | Outcome::Declined { .. }
         | Outcome::NotRecognised(_)
         | Outcome::NotCharged(_)
         | Outcome::Cancelled

@@ -21,6 +21,7 @@ use crate::{
     entropy,
     journal::{Journal, JournalError},
     limits,
+    offline::Offline,
     pages::Pages,
     reader::ReaderHandle,
     sensor::SyntheticSensor,
@@ -165,6 +166,10 @@ struct Assembled {
 async fn assemble(config: &Config) -> Result<Assembled, StartError> {
     let service = Service::new(&config.service)?;
     let journal = Journal::open(&config.journal)?;
+    let offline = config
+        .offline
+        .map(|caps| Offline::open(caps, &config.offline_file()));
+    let offline = offline.transpose()?;
     let listen = config.pages.listen;
     let failed = |source| StartError::Listen {
         address: listen,
@@ -185,6 +190,7 @@ async fn assemble(config: &Config) -> Result<Assembled, StartError> {
         clock,
         service,
         journal,
+        offline,
         reader,
         emulated,
         snapshots,

@@ -22,6 +22,8 @@ pub struct AuthorisePayment {
     pub sample: SealedTemplate,
     /// When it is captured.
     pub capture_mode: CaptureMode,
+    /// The till accepted it without the service; the customer has left.
+    pub accepted_offline: bool,
 }
 
 /// When an authorised payment is captured.
@@ -66,6 +68,7 @@ impl TryFrom<v1::AuthorisePaymentRequest> for AuthorisePayment {
                 .try_into()
                 .map_err(|malformed: Malformed| malformed.below("sample"))?,
             capture_mode: CaptureMode::parse(wire.capture_mode)?,
+            accepted_offline: wire.accepted_offline,
         })
     }
 }
@@ -77,6 +80,7 @@ impl From<AuthorisePayment> for v1::AuthorisePaymentRequest {
             amount: Some(request.amount.into()),
             sample: Some(request.sample.into()),
             capture_mode: v1::payment::CaptureMode::from(request.capture_mode).into(),
+            accepted_offline: request.accepted_offline,
         }
     }
 }

@@ -21,6 +21,7 @@ fn authorise() -> v1::AuthorisePaymentRequest {
             capture_nonce: vec![3; 16],
         }),
         capture_mode: v1::payment::CaptureMode::Manual.into(),
+        accepted_offline: false,
     }
 }
 

@@ -236,6 +236,7 @@ async fn palm_is_enrolled_and_pays_over_the_wire() {
         amount: Some(amount.into()),
         sample: Some(seal(&setup, &binding, 9, [9; 16])),
         capture_mode: v1::payment::CaptureMode::Automatic.into(),
+        accepted_offline: false,
     };
     let mut checkout = CheckoutServiceClient::new(channel);
     let answer = checkout
@@ -463,6 +464,7 @@ async fn malformed_payment_names_the_field_and_stores_nothing() {
         amount: money(1, "KRW"),
         sample: Some(sample),
         capture_mode: v1::payment::CaptureMode::Automatic.into(),
+        accepted_offline: false,
     };
     let amounts = [
         (money(0, "KRW"), "amount.amount_minor"),

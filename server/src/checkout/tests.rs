@@ -161,6 +161,7 @@ async fn used_capture_pays_nothing_else() {
         amount: krw(1),
         sample,
         capture_mode: CaptureMode::Automatic,
+        accepted_offline: false,
     };
     assert_eq!(
         shop.authorise(COUNTER, request).await,
@@ -223,6 +224,7 @@ async fn sealed_bytes_that_are_no_template_are_refused_and_store_nothing() {
             amount: krw(1),
             sample,
             capture_mode: CaptureMode::Automatic,
+            accepted_offline: false,
         };
         assert_eq!(shop.authorise(COUNTER, request).await, "refused MALFORMED");
     }

@@ -417,6 +417,22 @@ async fn likely_duplicate_waits_for_the_cashier_s_word() {
 }
 
 #[tokio::test]
+async fn payment_accepted_without_the_service_is_not_held_up_as_a_duplicate() {
+    let terms = with_policy(|policy| policy.duplicate_window_s = 30);
+    let shop = Shop::on(Arc::new(MemoryStore::new()), 1, terms);
+    furnish(&shop).await;
+    shop.pay(pay(1, 100, 1)).await;
+    let forwarded = AuthorisePayment {
+        accepted_offline: true,
+        ..shop.authorisation(pay(2, 100, 1))
+    };
+    assert_eq!(
+        shop.authorise(COUNTER, forwarded).await,
+        "APPROVED K** left 9800"
+    );
+}
+
+#[tokio::test]
 async fn second_factor_tells_two_people_apart() {
     let shop = Shop::open();
     let kim = furnish(&shop).await;

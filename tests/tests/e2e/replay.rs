@@ -168,6 +168,7 @@ fn recorded_template_does_not_open_for_anything_else() -> Result<()> {
                 amount: Some(won(1).into()),
                 sample: request.sample.clone(),
                 capture_mode: v1::payment::CaptureMode::Automatic.into(),
+                accepted_offline: false,
             },
         ),
         (
@@ -267,6 +268,7 @@ fn capture_nonce_pays_once_even_when_sealed_anew() -> Result<()> {
         amount: Some(amount.into()),
         sample: Some(sealed.into()),
         capture_mode: v1::payment::CaptureMode::Automatic.into(),
+        accepted_offline: false,
     };
     assert_eq!(
         refused(till.authorise(again)),

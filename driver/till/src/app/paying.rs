@@ -111,6 +111,7 @@ impl App {
             Effect::Settle(payment) => {
                 self.request = None;
                 self.confirmation = None;
+                self.probe = None;
                 if let Err(error) = self.journal.resolved(payment) {
                     tracing::warn!(%error, "the payment will be looked up once more at the next start");
                 }
@@ -164,6 +165,7 @@ impl App {
         let capture = self.capture.take().ok_or(Trouble::SealingKey)?;
         let setup = self.setup.as_ref().ok_or(Trouble::Unreachable)?;
         let request = seal(&capture, sale, setup, &mut *self.entropy)?;
+        self.probe = self.offline.is_some().then(|| capture.probe.clone());
         drop(capture);
         // Synced here and now: not one byte of a payment is sent before this returns.
         if let Err(error) = self.journal.sent(sale) {
@@ -211,7 +213,12 @@ impl App {
         if self.sale_in_flight(sale.payment).is_none() {
             return;
         }
+        let answer = self.or_offline(sale, answer);
         match &answer {
+            Answer::AcceptedOffline { .. } => {
+                tracing::warn!(payment = %sale.payment, "accepted offline");
+                self.doubt();
+            }
             Answer::Approved { .. }
             | Answer::Declined { .. }
             | Answer::NotRecognised(_)
@@ -262,6 +269,7 @@ fn seal(
         amount,
         sample,
         capture_mode: CaptureMode::Automatic,
+        accepted_offline: false,
     }
     .into())
 }

@@ -1,6 +1,10 @@
 //! What goes into the checkout and what comes out of it. The rules are in the parent.
 
-use palm_proto::{id::PaymentId, money::Money, reason::ReasonCode};
+use palm_proto::{
+    id::{CustomerId, PaymentId},
+    money::Money,
+    reason::ReasonCode,
+};
 
 use super::{Ask, Sale};
 use crate::guidance::Guidance;
@@ -79,6 +83,13 @@ pub enum Answer {
         masked_name: String,
         /// What is left in the wallet.
         balance: Option<Money>,
+        /// Who, when told.
+        customer: Option<CustomerId>,
+    },
+    /// As [`super::Outcome::AcceptedOffline`].
+    AcceptedOffline {
+        /// The customer's name, masked.
+        masked_name: String,
     },
     /// As [`super::Outcome::Declined`].
     Declined {

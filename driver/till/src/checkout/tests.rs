@@ -15,6 +15,7 @@ fn approved() -> Answer {
     Answer::Approved {
         masked_name: "김*수".to_owned(),
         balance: None,
+        customer: None,
     }
 }
 
@@ -53,6 +54,7 @@ fn screen(checkout: &Checkout) -> &'static str {
         State::Checking(_) => "checking",
         State::Over { outcome, .. } => match outcome {
             Outcome::Approved { .. } => "approved",
+            Outcome::AcceptedOffline { .. } => "accepted offline",
             Outcome::Declined { .. } => "declined",
             Outcome::NotRecognised(_) => "not recognised",
             Outcome::NotCharged(trouble) => trouble.as_str(),

@@ -25,9 +25,13 @@ struct Shop {
 const ANYWHERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 fn config(folder: &Path, service: SocketAddr) -> Config {
+    config_with(folder, service, "")
+}
+
+fn config_with(folder: &Path, service: SocketAddr, more: &str) -> Config {
     let text = format!(
         "[service]\naddress = \"https://{service}\"\nca = \"ca.pem\"\ncertificate = \"till.pem\"\n\
-         key = \"till.key\"\n[reader]\nkind = \"emulated\"\n[pages]\nlisten = \"127.0.0.1:0\"\n"
+         key = \"till.key\"\n[reader]\nkind = \"emulated\"\n[pages]\nlisten = \"127.0.0.1:0\"\n{more}"
     );
     Config::parse(&text, &folder.join("till.toml")).unwrap()
 }
@@ -449,4 +453,58 @@ fn program_names_the_wrong_key_and_fails() {
         said.contains("pages.listen") && said.contains("127.0.0.1"),
         "{said}"
     );
+}
+
+const OFFLINE: &str =
+    "[offline]\npayment_max_minor = 5000\ntotal_max_minor = 9000\nseen_within_min = 60\n";
+
+#[test]
+fn known_palm_pays_without_the_service_and_is_charged_once_when_it_is_back() {
+    let (mut shop, _) = Shop::open();
+    drop(shop.till.take());
+    let start = |shop: &mut Shop| {
+        let config = config_with(shop.folder.path(), shop.service, OFFLINE);
+        let till = Till::start(config).unwrap();
+        let page = Browser::open(till.pages_address());
+        shop.till = Some(till);
+        page
+    };
+    let mut page = start(&mut shop);
+    page.ready();
+    shop.palmd.acts(&[Act::Approve]);
+    page.charge(1_000);
+    page.reader(&["PALM 7"]);
+    page.checkout("approved");
+    page.does("new");
+    drop(shop.running.take());
+    page.until("gone", |seen| seen["service"]["state"] == "connecting");
+    // A stranger is not taken, and neither is more than the cap.
+    page.charge(2_000);
+    page.reader(&["LIFT", "PALM 8"]);
+    page.checkout("not_charged");
+    page.charge(2_000);
+    page.reader(&["LIFT", "PALM 7"]);
+    let taken = page.checkout("accepted_offline");
+    assert_eq!(taken["masked_name"], "김*수");
+    page.until("waits", |seen| seen["offline"]["waiting_minor"] == 2_000);
+    let payment = taken["payment"].as_str().unwrap().to_owned();
+    // The till stops and starts in between.
+    drop(shop.till.take());
+    let mut page = start(&mut shop);
+    page.until("still waits", |seen| seen["offline"]["waiting"] == 1);
+    shop.palmd.acts(&[Act::Approve]);
+    let identity = certificates(shop.folder.path());
+    drop(shop.till.take());
+    let (running, service) = shop.palmd.serve(ANYWHERE.into(), identity);
+    (shop.running, shop.service) = (Some(running), service);
+    let mut page = start(&mut shop);
+    page.until("sent", |seen| seen["offline"]["waiting"] == 0);
+    let books = shop.palmd.books.lock().unwrap();
+    let sends: Vec<_> = books
+        .sends
+        .iter()
+        .filter(|sent| sent.payment == payment)
+        .collect();
+    assert!(sends.len() == 1 && sends[0].accepted_offline, "{sends:?}");
+    assert!(books.payments.contains_key(&payment));
 }

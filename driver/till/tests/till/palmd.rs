@@ -213,6 +213,7 @@ impl CheckoutService for Palmd {
             amount,
             sample,
             capture_mode: _,
+            accepted_offline: _,
         } = AuthorisePayment::try_from(wire.clone())?;
         self.opens(
             &sample,
@@ -240,6 +241,7 @@ impl CheckoutService for Palmd {
             state: v1::payment::State::Captured.into(),
             amount: Some(amount.into()),
             masked_name: "김*수".to_owned(),
+            customer: CustomerId::from_bytes([7; 16]).to_string(),
             ..v1::Payment::default()
         };
         match act {
