@@ -5,6 +5,8 @@
 //! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
 //! [`checkout`] knows both.
 //!
+//! Beside them [`reports`], pure: receipts, Z reports, statements, pay-out files and reconciliation.
+//!
 //! Start reading at [`checkout::Checkout::authorise`]; [`threats`] says what was thought of.
 
 pub mod api;
@@ -28,6 +30,7 @@ pub mod limits;
 pub mod logging;
 pub mod pki;
 pub mod rail;
+pub mod reports;
 mod requests;
 mod rows;
 pub mod service;
