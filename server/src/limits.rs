@@ -22,3 +22,11 @@ pub const SAMPLES_PER_PALM_MIN: usize = 3;
 pub const SAMPLES_PER_PALM_MAX: usize = 12;
 /// Rows read from the store at once.
 pub const SCAN_ROWS: usize = 256;
+/// Largest message of a bank that is read, in bytes; a day of 20,000 entries takes about as much.
+pub const XML_BYTES_MAX: usize = 16 << 20;
+/// Most elements of one message.
+pub const XML_NODES_MAX: usize = 1 << 19;
+/// Deepest element of one message; camt.053 goes 14 deep.
+pub const XML_DEPTH_MAX: usize = 32;
+/// Most payments in one pain.001.
+pub const PAYOUTS_MAX: usize = 10_000;
