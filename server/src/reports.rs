@@ -1,4 +1,4 @@
-//! What a shop keeps, prints and sends on: receipts, Z reports, statements, and pay-out files.
+//! What a shop keeps, prints and sends on: receipts, Z reports, statements, pay-out files and reconciliation.
 //!
 //! Pure functions over plain structs: no I/O, no clock, no store. Whoever owns the books fills the structs in, and
 //! decides where the text, the bytes or the XML go. Amounts are minor units of one currency a document; sums are kept
@@ -9,7 +9,7 @@
 //!   ([`escpos::print`]).
 //! - [`statement`]: an account's movements as CSV and as ISO 20022 camt.053.
 //! - [`payout`]: pay-outs to bank accounts as ISO 20022 pain.001, and the bank's answer, pain.002.
-//! - [`bank`]: the bank's own camt.053, read.
+//! - [`bank`]: the bank's own camt.053, read; [`reconcile`] lays it beside our rows and the rail's.
 #![deny(clippy::float_arithmetic)]
 // In tests an overflow or a place that is not there is a failure of the test.
 #![cfg_attr(
@@ -25,6 +25,7 @@ pub mod escpos;
 pub mod money;
 pub mod payout;
 pub mod receipt;
+pub mod reconcile;
 pub mod reference;
 pub mod roll;
 pub mod statement;
