@@ -28,5 +28,7 @@ pub const XML_BYTES_MAX: usize = 16 << 20;
 pub const XML_NODES_MAX: usize = 1 << 19;
 /// Deepest element of one message; camt.053 goes 14 deep.
 pub const XML_DEPTH_MAX: usize = 32;
+/// Most attributes of one element; ISO 20022 has one. (Looking for two of a name takes the square of their number.)
+pub const XML_ATTRIBUTES_MAX: usize = 16;
 /// Most payments in one pain.001.
 pub const PAYOUTS_MAX: usize = 10_000;

@@ -3,6 +3,8 @@
 //! Read are the account, the opening and closing balances and the booked entries; what else a bank writes is passed
 //! over. An entry that books several payments together is split when the bank says each one's amount and they add up.
 
+use std::fmt;
+
 use palm_proto::money::Currency;
 
 use super::{
@@ -33,7 +35,7 @@ pub struct BankStatement {
 }
 
 /// One booking.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BankEntry {
     /// Into the account or out of it.
     pub side: Side,
@@ -62,6 +64,19 @@ impl BankStatement {
             .map(|entry| entry.side.signed(entry.minor));
         let expected = sum([self.opening_minor?].into_iter().chain(moved));
         Some(self.closing_minor?.saturating_sub(expected))
+    }
+}
+
+/// Without what the payer wrote: it may name people.
+impl fmt::Debug for BankEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BankEntry")
+            .field("side", &self.side)
+            .field("minor", &self.minor)
+            .field("day", &self.day)
+            .field("reference", &self.reference)
+            .field("is_return", &self.is_return)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,7 +174,7 @@ fn bookings(entry: &Node, currency: Currency) -> Result<Vec<BankEntry>, XmlError
         reference: details.and_then(reference).map(ToOwned::to_owned),
         bank_reference: entry.text_at(&["AcctSvcrRef"]).map(ToOwned::to_owned),
         note: details.map(note).unwrap_or_default(),
-        is_return: entry.text_at(&["RvslInd"]) == Some("true")
+        is_return: matches!(entry.text_at(&["RvslInd"]), Some("true" | "1"))
             || details.is_some_and(|details| details.child("RtrInf").is_some()),
     };
     Ok(match (details.as_slice(), parts) {

@@ -20,12 +20,12 @@ pub(super) fn width(text: &str, of: Width) -> usize {
 }
 
 /// A text that is safe to print: without control characters (a printer obeys them) and without those that turn the
-/// direction of writing or are not seen; each run of white space is one space.
+/// direction of writing or are not seen; at most two accents on a letter; Hangul in whole syllables; each run of white
+/// space is one space.
 pub(super) fn clean(text: &str) -> String {
-    let seen = |c: char| !c.is_control() && (width_of(c) > 0 || is_joined(c));
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
-        let word: String = word.chars().filter(|c| seen(*c)).collect();
+        let word = clean_word(word);
         if !word.is_empty() {
             if !out.is_empty() {
                 out.push(' ');
@@ -34,6 +34,47 @@ pub(super) fn clean(text: &str) -> String {
         }
     }
     out
+}
+
+fn clean_word(word: &str) -> String {
+    const JOINED_MAX: u8 = 2;
+    let (mut out, mut joined) = (String::new(), 0_u8);
+    for c in word.chars().filter(|c| !c.is_control()) {
+        if let Some(whole) = out.chars().next_back().and_then(|last| syllable(last, c)) {
+            out.pop();
+            out.push(whole);
+        } else if width_of(c) > 0 {
+            joined = 0;
+            out.push(c);
+        } else if is_joined(c) && joined < JOINED_MAX {
+            joined = joined.saturating_add(1);
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The Hangul syllable of a leading consonant and a vowel, or of a syllable without a final consonant and one (Unicode,
+/// section 3.12). Some systems write Hangul in such parts; printers have whole syllables only.
+fn syllable(last: char, next: char) -> Option<char> {
+    const FINALS: u32 = 28;
+    const VOWELS: u32 = 21;
+    let [last, next] = [last, next].map(u32::from);
+    let offset = match (last, next) {
+        (0x1100..=0x1112, 0x1161..=0x1175) => {
+            let lead = last.checked_sub(0x1100)?.checked_mul(VOWELS)?;
+            lead.checked_add(next.checked_sub(0x1161)?)?
+                .checked_mul(FINALS)?
+        }
+        (0xac00..=0xd7a3, 0x11a8..=0x11c2) => {
+            let offset = last.checked_sub(0xac00)?;
+            let is_open = offset.checked_rem(FINALS)? == 0;
+            let next = next.checked_sub(0x11a7)?;
+            is_open.then(|| offset.checked_add(next)).flatten()?
+        }
+        _ => return None,
+    };
+    char::from_u32(offset.checked_add(0xac00)?)
 }
 
 /// Whether it takes no columns but is seen: an accent, or a later part of a decomposed Hangul syllable.
@@ -127,12 +168,28 @@ mod tests {
         );
         assert_eq!(clean("cafe\u{301}"), "cafe\u{301}");
         assert_eq!(clean("\u{1b}"), "");
+        assert_eq!(
+            clean(&format!("e{}", "\u{301}".repeat(99))),
+            "e\u{301}\u{301}"
+        );
+    }
+
+    #[test]
+    fn hangul_in_parts_is_made_whole() {
+        let parts = "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af} \u{1100}\u{1161}";
+        assert_eq!(clean(parts), "한글 가");
+        assert_eq!(
+            clean("한\u{11ab}"),
+            "한\u{11ab}",
+            "it has its final consonant"
+        );
     }
 
     proptest! {
         #[test]
         fn lines_fit_and_lose_nothing(left in ".{0,80}", right in ".{0,40}", columns in 2_usize..60) {
             let (left, right) = (clean(&left), clean(&right));
+            prop_assert_eq!(&clean(&left), &left, "clean is clean");
             let squeezed = |text: &str| text.replace(' ', "");
             let middle = centre(&format!("{left}{right}"), columns, width_of);
             for lines in [pair(&left, &right, columns, width_of), middle] {

@@ -4,7 +4,7 @@
 //! the same bytes under the same `MsgId`, and a bank that has it already answers with reason `DUPL` and pays nobody
 //! twice ([`StatusReport::is_duplicate`]).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use palm_proto::money::{AMOUNT_MAX, Currency};
 
@@ -21,13 +21,22 @@ const REPORTS: [&str; 2] = ["pain.002.001.10", "pain.002.001.03"];
 const NAME_LEN_MAX: usize = 140;
 
 /// An account at a bank.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BankAccount(Form);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Form {
     Iban(String),
     Other(String),
+}
+
+/// Its last four characters.
+impl fmt::Debug for BankAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Form::Iban(text) | Form::Other(text)) = &self.0;
+        let shown = text.len().saturating_sub(4).max(text.len() / 2);
+        write!(f, "..{}", text.get(shown..).unwrap_or_default())
+    }
 }
 
 /// Text that is no account.
@@ -89,7 +98,7 @@ fn remainder_97(iban: &str) -> Option<u32> {
 }
 
 /// One pay-out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Payout {
     /// Its reference, from end to end: it comes back in the bank's report and on its statement.
     pub reference: Reference,
@@ -101,6 +110,17 @@ pub struct Payout {
     pub account: BankAccount,
     /// In words, for the one who gets it; may be empty.
     pub note: String,
+}
+
+/// Without the name and the words.
+impl fmt::Debug for Payout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payout")
+            .field("reference", &self.reference)
+            .field("minor", &self.minor)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Pay-outs that go to the bank together.

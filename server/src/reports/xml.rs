@@ -16,7 +16,7 @@ use super::{
     columns::clean,
     money::{decimal, parse_decimal},
 };
-use crate::limits::{XML_BYTES_MAX, XML_DEPTH_MAX, XML_NODES_MAX};
+use crate::limits::{XML_ATTRIBUTES_MAX, XML_BYTES_MAX, XML_DEPTH_MAX, XML_NODES_MAX};
 
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:";
 
@@ -147,8 +147,11 @@ fn is_document(start: &BytesStart<'_>, messages: &[&str]) -> Result<bool, XmlErr
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, XmlError> {
     let mut found = None;
-    for attribute in start.attributes() {
+    for (at, attribute) in (0..).zip(start.attributes()) {
         let attribute = attribute.map_err(|_| XmlError::Form)?;
+        if at >= XML_ATTRIBUTES_MAX {
+            return Err(XmlError::TooLarge);
+        }
         if attribute.key.as_ref() == name {
             found = Some(attribute.value.into_owned());
         }

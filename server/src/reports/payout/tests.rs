@@ -68,6 +68,17 @@ fn ibans_have_right_check_digits() {
 }
 
 #[test]
+fn a_log_line_names_nobody() {
+    let line = format!("{:?}", payout("E1", 5));
+    assert!(
+        line.starts_with("Payout { reference: E1, minor: 5, account: .."),
+        "{line}"
+    );
+    assert!(!line.contains("Person") && !line.contains("MOCK"), "{line}");
+    assert_eq!(format!("{:?}", BankAccount::other("123").unwrap()), "..23");
+}
+
+#[test]
 fn a_batch_is_this_message_every_time() {
     let batch = batch("EUR", vec![payout("E1", 1_000), payout("E2", 234)]);
     let message = batch.pain001().unwrap();

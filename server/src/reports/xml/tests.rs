@@ -38,11 +38,14 @@ fn texts_references_and_sections_are_read() {
 fn what_is_no_plain_message_is_refused() {
     let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbb\">]>";
     let deep = "<a>".repeat(XML_DEPTH_MAX) + &"</a>".repeat(XML_DEPTH_MAX);
+    let attributes = (0..=XML_ATTRIBUTES_MAX).map(|at| format!(" a{at}=''"));
+    let attributes = format!("<A{}/>", attributes.collect::<String>());
     for (text, error) in [
         (format!("{bomb}{}", document("&b;")), XmlError::Forbidden),
         (document("<A>&b;</A>"), XmlError::Forbidden),
         (document("<?php x?>"), XmlError::Forbidden),
         (document(&deep), XmlError::TooLarge),
+        (document(&attributes), XmlError::TooLarge),
         (document("<A></B>"), XmlError::Form),
         (document("<A>&#0;</A>"), XmlError::Form),
         (document("<A a='1' a='2'/>"), XmlError::Form),
