@@ -133,7 +133,33 @@ pub struct Posted {
 }
 
 /// What the ledger posted in the time of the shift. Accounts that are not named moved nothing.
-pub type Books = BTreeMap<Account, Posted>;
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Books(BTreeMap<Account, Posted>);
+
+impl Books {
+    /// Adds a transfer that moved money: a direct one, or a hold's post. Holds and voids move none.
+    pub fn post(&mut self, debit: Account, credit: Account, minor: u64) {
+        let debits = &mut self.0.entry(debit).or_default().debits;
+        *debits = debits.saturating_add(minor.into());
+        let credits = &mut self.0.entry(credit).or_default().credits;
+        *credits = credits.saturating_add(minor.into());
+    }
+
+    /// What was posted to an account.
+    #[must_use]
+    pub fn of(&self, account: Account) -> Posted {
+        self.0.get(&account).copied().unwrap_or_default()
+    }
+
+    /// The accounts on which the two differ.
+    fn differences(&self, other: &Self) -> Vec<Account> {
+        let mut accounts: Vec<Account> = self.0.keys().chain(other.0.keys()).copied().collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts.retain(|account| self.of(*account) != other.of(*account));
+        accounts
+    }
+}
 
 /// What the shift was, before it is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +252,7 @@ impl ZReport {
     pub fn close(shift: Shift, books: &Books) -> Result<Self, CloseError> {
         let number = shift.last_number.checked_add(1).ok_or(CloseError::Number)?;
         let (mut all, mut tills) = (Tallies::new(), BTreeMap::<TillId, Tallies>::new());
-        let mut posted = Books::new();
+        let mut posted = Books::default();
         for row in &shift.rows {
             check(row, &shift)?;
             let tally = Tally {
@@ -239,19 +265,19 @@ impl ZReport {
             let till = tills.entry(row.till.clone()).or_default();
             till.entry(key).or_default().add(tally);
             if let Some((debit, credit)) = row.outcome.accounts(row.tender)? {
-                let debit = &mut posted.entry(debit).or_default().debits;
-                *debit = debit.saturating_add(row.minor.into());
-                let credit = &mut posted.entry(credit).or_default().credits;
-                *credit = credit.saturating_add(row.minor.into());
+                posted.post(debit, credit, row.minor);
             }
         }
-        let net = |side: fn(&Posted) -> i128| sum(posted.values().map(side));
+        let net = |side: fn(&Posted) -> i128| sum(posted.0.values().map(side));
         assert_eq!(
             net(|p| p.debits),
             net(|p| p.credits),
             "every row is posted twice"
         );
-        agree(&posted, books)?;
+        let differences = posted.differences(books);
+        if !differences.is_empty() {
+            return Err(CloseError::Books(differences));
+        }
         let drawers = drawer::tally(&shift, &tills)?;
         Ok(Self {
             number,
@@ -304,19 +330,6 @@ fn check(row: &Row, shift: &Shift) -> Result<(), CloseError> {
         Err(CloseError::Vat)
     } else {
         Ok(())
-    }
-}
-
-fn agree(ours: &Books, ledger: &Books) -> Result<(), CloseError> {
-    let of = |books: &Books, account| books.get(&account).copied().unwrap_or_default();
-    let mut accounts: Vec<Account> = ours.keys().chain(ledger.keys()).copied().collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    accounts.retain(|account| of(ours, *account) != of(ledger, *account));
-    if accounts.is_empty() {
-        Ok(())
-    } else {
-        Err(CloseError::Books(accounts))
     }
 }
 
