@@ -1,8 +1,8 @@
-//! The bank as a process of its own on loopback, and the schemas' checker.
+//! The bank as a process of its own on loopback, the schemas' checker, and another reader of statements.
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::sync_channel,
     time::Duration,
@@ -38,10 +38,26 @@ impl Install {
 
     /// Checks a message against its schema; the findings in words.
     pub(crate) fn validate(&self, message: &str, text: &str) -> Result<(), String> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/counterparts/validate.py");
+        self.run("validate.py", &[message], text).map(|_| ())
+    }
+
+    /// What another reader of camt.053 makes of a statement.
+    pub(crate) fn read_statement(&self, text: &str) -> Value {
+        let said = self.run("read_statement.py", &[], text).unwrap();
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// Gives a text to a script beside the tests; what it says, or what it complains of.
+    fn run(&self, script: &str, arguments: &[&str], text: &str) -> Result<String, String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("counterparts")
+            .join(script);
         let mut child = Command::new(&self.python)
-            .args(["-I", script, message])
+            .arg("-I")
+            .arg(script)
+            .args(arguments)
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -50,7 +66,7 @@ impl Install {
         drop(input);
         let output = child.wait_with_output().unwrap();
         if output.status.success() {
-            Ok(())
+            Ok(String::from_utf8(output.stdout).unwrap())
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }

@@ -11,12 +11,13 @@ use palm_server::{
     reports::{
         Day, Reference, Side, Zone,
         bank::{BankEntry, BankStatement, read_bank_statements},
+        money::decimal,
         payout::{self, BankAccount, Batch, Payout, Status, StatusReport, read_status_report},
         reconcile::{self, Break, Ours, RailRow, Sources, Verdict, reconcile},
         statement::{self, Entry, Movement, Statement},
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// 2026-11-24, 09:00 UTC: the bank's clock begins there.
 const NOW: Timestamp = Timestamp::from_micros(1_795_510_800_000_000);
@@ -112,6 +113,38 @@ fn the_schemas_take_what_we_write() {
         .replace("BOOK</Cd>", "</Cd>");
     let error = install.validate(statement::MESSAGE, &broken).unwrap_err();
     assert!(error.contains("Cd"), "the check checks: {error}");
+}
+
+#[test]
+fn another_reader_finds_the_same_statement() {
+    let Some(install) = Install::find() else {
+        return;
+    };
+    for code in ["KRW", "EUR", "KWD"] {
+        let ours = statement(code, 40);
+        let theirs = install.read_statement(&ours.camt053().unwrap());
+        // It writes `-5.0` for -5.
+        let plain = |text: &str| match text.contains('.') {
+            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => text.to_owned(),
+        };
+        let same = |text: &Value, minor: i128| {
+            let written = decimal(minor, ours.currency);
+            assert_eq!(plain(text.as_str().unwrap()), plain(&written));
+        };
+        let head = &theirs["statements"][0];
+        assert_eq!(head["Currency"], code);
+        same(&head["OpeningBalance"], ours.opening_minor);
+        same(&head["ClosingBalance"], ours.closing_minor());
+        let rows = theirs["transactions"].as_array().unwrap();
+        assert_eq!(rows.len(), ours.entries.len());
+        for (row, entry) in rows.iter().zip(&ours.entries) {
+            same(&row["Amount"], entry.minor.into());
+            assert_eq!(row["CreditDebitIndicator"], entry.side.code());
+            assert_eq!(row["EndToEndId"], entry.payment.as_str());
+            assert_eq!(row["ValueDate"], ours.zone.day(entry.time).to_string());
+        }
+    }
 }
 
 /// The bank's reports that wait, oldest first.
