@@ -98,6 +98,8 @@ impl Sources<'_> {
 pub enum Break {
     /// A second row of the same source with the same reference and way.
     Duplicate,
+    /// The bank took an earlier booking back: a pay-out that did not arrive, a capture that was called back.
+    Returned,
     /// The rail, or the bank, has it; we do not.
     MissingInOurs,
     /// We have it; the rail does not.
@@ -116,6 +118,7 @@ impl Break {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Duplicate => "duplicate",
+            Self::Returned => "returned",
             Self::MissingInOurs => "missing_in_ours",
             Self::MissingAtRail => "missing_at_rail",
             Self::AmountDiffers => "amount_differs",
@@ -298,6 +301,8 @@ struct Desk<'a> {
     bank: Index<'a>,
     /// What it booked without.
     unnamed: Vec<usize>,
+    /// What it took back; under the reference of what it took back, on the other side.
+    returned: Vec<usize>,
     findings: Vec<Finding>,
 }
 
@@ -306,12 +311,13 @@ impl<'a> Desk<'a> {
         let ours = (0..).zip(sources.ours);
         let rail = (0..).zip(sources.rail);
         let named = (0..).zip(sources.bank).filter_map(|(place, entry)| {
-            let reference = entry.reference.as_deref()?;
+            let reference = entry.reference.as_deref().filter(|_| !entry.is_return)?;
             Some(((entry.side, reference), place))
         });
+        let returned = (0..).zip(sources.bank).filter(|(_, entry)| entry.is_return);
         let unnamed = (0..)
             .zip(sources.bank)
-            .filter(|(_, entry)| entry.reference.is_none());
+            .filter(|(_, entry)| entry.reference.is_none() && !entry.is_return);
         Self {
             sources,
             ours: Index::new(
@@ -322,6 +328,7 @@ impl<'a> Desk<'a> {
             ),
             bank: Index::new(named),
             unnamed: unnamed.map(|(place, _)| place).collect(),
+            returned: returned.map(|(place, _)| place).collect(),
             findings: Vec::new(),
         }
     }
@@ -458,17 +465,21 @@ impl<'a> Desk<'a> {
         });
     }
 
-    /// What the bank booked and nobody else knows.
+    /// What the bank took back, and what it booked and nobody else knows.
     fn rest_of_the_bank(&mut self) {
         let named = std::mem::take(&mut self.bank.first).into_values();
-        let rest: Vec<usize> = named.chain(std::mem::take(&mut self.unnamed)).collect();
-        for place in rest {
+        let unknown = named.chain(std::mem::take(&mut self.unnamed));
+        let unknown = unknown.map(|place| (place, Break::MissingInOurs));
+        let returned = std::mem::take(&mut self.returned).into_iter();
+        let returned = returned.map(|place| (place, Break::Returned));
+        let rest: Vec<(usize, Break)> = unknown.chain(returned).collect();
+        for (place, kind) in rest {
             let Some(entry) = self.sources.bank.get(place) else {
                 continue;
             };
             let reference = entry.reference.as_ref().or(entry.bank_reference.as_ref());
             self.findings.push(Finding {
-                verdict: Verdict::Broken(Break::MissingInOurs),
+                verdict: Verdict::Broken(kind),
                 reference: reference.cloned().unwrap_or_default(),
                 side: entry.side,
                 ours: None,

@@ -357,20 +357,22 @@ fn a_pay_out_that_comes_back_is_seen() {
         .into_iter()
         .flat_map(|statement| statement.entries)
         .collect();
-    let told: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            (
-                entry.reference.as_deref(),
-                entry.side,
-                entry.minor,
-                entry.is_return,
-            )
-        })
+    let ours = [ours("PO-1", reconcile::Movement::PayOut, 1_000)];
+    let outcome = reconcile(&Sources {
+        ours: &ours,
+        rail: &[at_rail(&ours[0], 0, None)],
+        bank: &entries,
+        today: day("2026-11-30"),
+        settle_days_max: 2,
+        currency: "EUR".parse().unwrap(),
+    });
+    let told = outcome.findings.iter();
+    let told: Vec<_> = told
+        .map(|finding| (finding.reference.as_str(), finding.verdict, finding.side))
         .collect();
     let expected = [
-        (Some("PO-1"), Side::Debit, 1_000, false),
-        (Some("PO-1"), Side::Credit, 1_000, true),
+        ("PO-1", Verdict::Broken(Break::Returned), Side::Credit),
+        ("PO-1", Verdict::Matched, Side::Debit),
     ];
     assert_eq!(told, expected);
 }

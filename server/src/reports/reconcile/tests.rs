@@ -117,6 +117,10 @@ fn each_kind_of_break_is_told() {
         bank("twice", Side::Credit, 100, 3),
         bank("stray", Side::Debit, 5, 10),
         bank("", Side::Credit, 6, 10),
+        BankEntry {
+            is_return: true,
+            ..bank("back", Side::Credit, 30, 9)
+        },
     ];
     let expected = [
         "amount_differs other 1 9",
@@ -133,6 +137,7 @@ fn each_kind_of_break_is_told() {
         "missing_in_ours B 6 0",
         "missing_in_ours stray -5 0",
         "missing_in_ours unknown 7 1",
+        "returned back 30 1",
     ];
     let outcome = run(&ours, &rail, &bank);
     assert_eq!(told(&outcome), expected);
@@ -228,9 +233,10 @@ prop_compose! {
 prop_compose! {
     fn any_bank()(
         reference in prop::option::of(any_reference()), credit in any::<bool>(), minor in 0..4_u64, at in 0..20,
+        is_return in any::<bool>(),
     ) -> BankEntry {
         let side = if credit { Side::Credit } else { Side::Debit };
-        bank(&reference.unwrap_or_default(), side, minor, at)
+        BankEntry { is_return, ..bank(&reference.unwrap_or_default(), side, minor, at) }
     }
 }
 
