@@ -80,6 +80,8 @@ pub struct Sources<'a> {
     pub bank: &'a [BankEntry],
     /// The day that ages are counted to.
     pub today: Day,
+    /// The last day that the rail's report covers: what we did later, it cannot have yet.
+    pub rail_until: Day,
     /// Days the bank may take from the rail's day on.
     pub settle_days_max: u16,
     /// Of every amount.
@@ -133,7 +135,7 @@ impl Break {
 pub enum Verdict {
     /// All agree.
     Matched,
-    /// Ours and the rail's agree; the bank may still take its days.
+    /// Ours and the rail's agree and the bank may still take its days, or the rail's report ends before it.
     InTransit,
     /// To be looked at.
     Broken(Break),
@@ -438,6 +440,9 @@ impl<'a> Desk<'a> {
                 None,
                 rail.or(bank_minor),
             ),
+            (ours, None) if days[0] > Some(self.sources.rail_until) => {
+                (Verdict::InTransit, ours, None)
+            }
             (ours, None) => (Verdict::Broken(Break::MissingAtRail), ours, bank_minor),
             (ours, rail) if ours != rail => (Verdict::Broken(Break::AmountDiffers), ours, rail),
             (ours, _) => match (bank_minor, bank_day) {

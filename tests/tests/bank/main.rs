@@ -304,6 +304,7 @@ fn a_day_reconciles_three_ways() {
         rail: &rail,
         bank: &entries,
         today: day("2026-11-27"),
+        rail_until: day("2026-11-27"),
         settle_days_max: 2,
         currency: "EUR".parse().unwrap(),
     });
@@ -363,6 +364,7 @@ fn a_pay_out_that_comes_back_is_seen() {
         rail: &[at_rail(&ours[0], 0, None)],
         bank: &entries,
         today: day("2026-11-30"),
+        rail_until: day("2026-11-30"),
         settle_days_max: 2,
         currency: "EUR".parse().unwrap(),
     });

@@ -57,6 +57,7 @@ fn run(ours: &[Ours], rail: &[RailRow], bank: &[BankEntry]) -> Reconciliation {
         rail,
         bank,
         today: day(10),
+        rail_until: day(9),
         settle_days_max: 3,
         currency: Currency::KRW,
     })
@@ -89,6 +90,7 @@ fn each_kind_of_break_is_told() {
         ours("back", Refund, 30, 1),
         ours("late", Capture, 100, 1),
         ours("gone", Capture, 100, 2),
+        ours("today", Capture, 100, 10),
         ours("transit", Capture, 100, 8),
         ours("bank-less", PayOut, 100, 5),
         ours("other", Capture, 100, 1),
@@ -127,6 +129,7 @@ fn each_kind_of_break_is_told() {
         "amount_differs short -1 9",
         "duplicate twice 100 7",
         "duplicate twice 100 9",
+        "in_transit today -100 0",
         "in_transit transit -100 2",
         "late late 0 9",
         "matched back 0 9",
