@@ -19,6 +19,25 @@ type Parser = fn(&[u8]);
 type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
+    [formats(), messages_of_banks()].concat()
+}
+
+fn messages_of_banks() -> Vec<Target> {
+    vec![
+        (
+            "server_bank_statement",
+            palm_server::reports::fuzz_bank_statement,
+            texts(&[BANK_STATEMENT]),
+        ),
+        (
+            "server_status_report",
+            palm_server::reports::fuzz_status_report,
+            texts(&[STATUS_REPORT]),
+        ),
+    ]
+}
+
+fn formats() -> Vec<Target> {
     vec![
         ("driver_command", protocol::fuzz_command, commands(1)),
         (
@@ -46,11 +65,6 @@ fn targets() -> Vec<Target> {
             requests(),
         ),
         (
-            "server_bank_statement",
-            palm_server::reports::fuzz_bank_statement,
-            texts(&[BANK_STATEMENT]),
-        ),
-        (
             "server_block",
             palm_server::gallery::sealed::block::fuzz_block,
             vec![block_header()],
@@ -74,11 +88,6 @@ fn targets() -> Vec<Target> {
             "server_sealed",
             palm_server::vault::fuzz_sealed,
             vec![vec![1; 64]],
-        ),
-        (
-            "server_status_report",
-            palm_server::reports::fuzz_status_report,
-            texts(&[STATUS_REPORT]),
         ),
         (
             "till_command",
