@@ -6,6 +6,8 @@
 //! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
 //! [`checkout`] knows both.
 //!
+//! Beside them [`reports`], pure: receipts, Z reports, statements, pay-out files and reconciliation.
+//!
 //! Start reading at [`checkout::Checkout::authorise`]; [`threats`] says what was thought of.
 
 pub mod api;
@@ -31,6 +33,7 @@ pub mod payments;
 pub mod pki;
 mod policy;
 pub mod rail;
+pub mod reports;
 mod requests;
 mod rows;
 pub mod safeguards;

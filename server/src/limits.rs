@@ -4,6 +4,16 @@ use std::time::Duration;
 
 /// Largest request message, in bytes: twelve sealed samples take 8 KiB.
 pub const MESSAGE_MAX: usize = 64 << 10;
+/// Largest message of a bank that is read, in bytes; a day of 20,000 entries takes about as much.
+pub const XML_BYTES_MAX: usize = 16 << 20;
+/// Most elements of one message.
+pub const XML_NODES_MAX: usize = 1 << 19;
+/// Deepest element of one message; camt.053 goes 14 deep.
+pub const XML_DEPTH_MAX: usize = 32;
+/// Most attributes of one element; ISO 20022 has one. (Looking for two of a name takes the square of their number.)
+pub const XML_ATTRIBUTES_MAX: usize = 16;
+/// Most payments in one pain.001.
+pub const PAYOUTS_MAX: usize = 10_000;
 /// Open streams of one connection.
 pub const STREAMS_MAX: u32 = 32;
 /// Time for a TLS handshake.

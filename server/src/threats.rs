@@ -19,6 +19,10 @@
 //! | Power fails between answer and disk | nothing is answered before the commit that records it is on disk | [`crate::writer`] |
 //! | A refused request fills the store | what is malformed, unsealed or over the limit is refused before anything is written | [`crate::api`], [`crate::checkout`] |
 //! | Too many calls, too large messages, silent connections | bounds on each, in one place | [`crate::limits`], [`crate::config::Limits`] |
+//! | A name or an item that commands a printer, a spreadsheet or a page | control characters are taken out of all printed text, cells that could run are disarmed, pages and messages are escaped | [`crate::reports`] |
+//! | A bank's message that explodes or reaches out | no document types, no entities, bounds on size, depth, elements and attributes | [`crate::reports::bank`] |
+//! | A pay-out file is sent twice | the same batch is the same bytes under the same id; the bank's answer that it had it is told from a refusal | [`crate::reports::payout`] |
+//! | A till's day is altered before it is closed | a Z report is numbered without gaps and closed only when it is what the ledger posted | [`crate::reports::zreport`] |
 //! | Names or scores in a log | log lines hold till ids, payment ids, outcomes, times and counts | [`crate::logging`] |
 //! | A relayed capture: a palm held over one reader pays at another | the till that captured is part of the binding; a till that lies is the case above | `palm_proto::envelope` |
 //! | A coerced customer | not answered yet: a limit ([`crate::config::Shop::payment_max_minor`]) bounds the loss | |

@@ -19,6 +19,25 @@ type Parser = fn(&[u8]);
 type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
+    [formats(), messages_of_banks()].concat()
+}
+
+fn messages_of_banks() -> Vec<Target> {
+    vec![
+        (
+            "server_bank_statement",
+            palm_server::reports::fuzz_bank_statement,
+            texts(&[BANK_STATEMENT]),
+        ),
+        (
+            "server_status_report",
+            palm_server::reports::fuzz_status_report,
+            texts(&[STATUS_REPORT]),
+        ),
+    ]
+}
+
+fn formats() -> Vec<Target> {
     vec![
         ("driver_command", protocol::fuzz_command, commands(1)),
         (
@@ -85,6 +104,15 @@ fn targets() -> Vec<Target> {
 
 const SCRIPT: &str =
     "PALM 7 L\nLIFT\nHINT too_far\nUNPLUG 3\nSLEEP 200\nNAK busy\nIMAGE a b.png\n# so\n";
+const BANK_STATEMENT: &str = r#"<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt>
+<Id>S</Id><Acct><Id><IBAN>X</IBAN></Id><Ccy>EUR</Ccy></Acct><Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp>
+<Amt Ccy="EUR">1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd></Bal><Ntry><Amt Ccy="EUR">2.5</Amt><CdtDbtInd>DBIT</CdtDbtInd>
+<Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-11-24</Dt></BookgDt><NtryDtls><TxDtls><Refs>
+<EndToEndId>E&amp;&#x31;</EndToEndId></Refs></TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"#;
+const STATUS_REPORT: &str = r#"<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
+<OrgnlGrpInfAndSts><OrgnlMsgId>P</OrgnlMsgId><GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>DUPL</Cd></Rsn></StsRsnInf>
+</OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><TxInfAndSts><OrgnlEndToEndId>E</OrgnlEndToEndId><TxSts>ACCP</TxSts>
+</TxInfAndSts></OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"#;
 const PALMD_CONFIG: &str = include_str!("../../server/palmd.example.toml");
 const COMMANDS: [&str; 3] = [
     r#"{"command":"charge","amount_minor":4500}"#,

@@ -54,8 +54,9 @@ const EDGES: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// The files that may name an outside crate which touches hardware, pixels, disk or crypto; tests aside.
-const PLACES: [(&str, &[&str]); 8] = [
+/// The files that may name an outside crate which touches hardware, pixels, disk, crypto or a
+/// format of others; tests aside.
+const PLACES: [(&str, &[&str]); 11] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
     ("nusb", &["driver/src/usb.rs"]),
@@ -76,6 +77,9 @@ const PLACES: [(&str, &[&str]); 8] = [
         ],
     ),
     ("rustix", &["tests/src/process.rs"]),
+    ("encoding_rs", &["server/src/reports/escpos.rs"]),
+    ("quick_xml", &["server/src/reports/xml.rs"]),
+    ("unicode_width", &["server/src/reports/columns.rs"]),
 ];
 
 struct Source {
