@@ -14,6 +14,7 @@
 mod device;
 mod faults;
 mod firmware;
+mod flash;
 mod pipe;
 pub mod script;
 pub mod sensor;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
 use crate::hotplug::{Bus, ReaderAddress};
+use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 use device::{Claim, Device};
@@ -76,11 +78,25 @@ impl EmulatorHandle {
         )
     }
 
-    /// A reader with a serial number and a clock of the caller's.
+    /// A development reader with a serial number and a clock of the caller's.
     #[must_use]
     pub fn with_config(sensor: Box<dyn Sensor>, config: EmulatorConfig) -> Self {
-        let EmulatorConfig { serial, clock } = config;
-        let device = Mutex::new(Device::new(sensor, &serial));
+        let serial: String = config
+            .serial
+            .chars()
+            .filter(|c| (' '..='~').contains(c))
+            .take(24)
+            .collect();
+        let birth = Maker::development().device(&serial);
+        Self::born(sensor, birth, config)
+    }
+
+    /// A reader of a maker's, under whose root it proves itself. Its serial number is the certificate's.
+    #[must_use]
+    pub fn born(sensor: Box<dyn Sensor>, birth: Birth, config: EmulatorConfig) -> Self {
+        let EmulatorConfig { clock, .. } = config;
+        let serial = birth.device.serial.clone();
+        let device = Mutex::new(Device::new(sensor, birth));
         Self {
             shared: Arc::new(Shared {
                 device,

@@ -20,11 +20,24 @@ type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
     vec![
+        (
+            "driver_claim",
+            protocol::claim::fuzz_claim,
+            vec![vector("CONNECTED")[120..][..584].to_vec()],
+        ),
         ("driver_command", protocol::fuzz_command, commands(1)),
+        (
+            "driver_connected",
+            protocol::fuzz_connected,
+            vec![vector("CONNECTED")[24..].to_vec()],
+        ),
         (
             "driver_event",
             protocol::fuzz_event,
-            vec![vec![0; protocol::EVENT_LEN]],
+            vec![
+                vector("EVENT"),
+                [&[1, 0, 0, 0, 7, 0, 0, 0, 3], &[0; 23][..]].concat(),
+            ],
         ),
         ("driver_frame", protocol::fuzz_frame, vec![frame()]),
         ("driver_packet", protocol::fuzz_packet, packets()),
@@ -83,6 +96,16 @@ fn targets() -> Vec<Target> {
     ]
 }
 
+/// Bytes of a vector of the reader protocol's specification.
+fn vector(name: &str) -> Vec<u8> {
+    let text = include_str!("../../driver/PROTOCOL.md");
+    let (_, after) = text.split_once(&format!("Vector `{name}`")).unwrap();
+    let block = after.split("```").nth(1).unwrap().split_whitespace();
+    block
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect()
+}
+
 const SCRIPT: &str =
     "PALM 7 L\nLIFT\nHINT too_far\nUNPLUG 3\nSLEEP 200\nNAK busy\nIMAGE a b.png\n# so\n";
 const PALMD_CONFIG: &str = include_str!("../../server/palmd.example.toml");
@@ -111,7 +134,10 @@ fn commands(kind: usize) -> Vec<Vec<u8>> {
             version_min: 1,
             version_max: 1,
         },
-        Command::Arm { nonce, plan },
+        Command::Arm {
+            ticket: nonce.into(),
+            plan,
+        },
         Command::Capture { nonce },
         Command::Abort,
         Command::Ping(7),

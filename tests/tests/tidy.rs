@@ -68,8 +68,9 @@ const PLACES: [(&str, &[&str]); 8] = [
     (
         "ring",
         &[
-            "driver/till/src/entropy.rs",        // randomness
-            "server/src/entropy.rs",             // randomness
+            "driver/src/protocol/crypto.rs", // the reader's session and its maker's statements
+            "driver/till/src/entropy.rs",    // randomness
+            "server/src/entropy.rs",         // randomness
             "server/src/gallery/sealed/keys.rs", // derivation, sealing and streams of the sealed gallery
             "server/src/pki.rs",                 // fingerprints
             "server/src/vault.rs",               // sealing at rest

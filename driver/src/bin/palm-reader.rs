@@ -18,7 +18,7 @@ use palm_driver::picture::write_png;
 use palm_driver::usb::UsbBus;
 use palm_driver::{
     BurstPlan, Bus, CancelToken, Change, EmulatedBus, EmulatorHandle, Event, Hint, Nonce, Reader,
-    ReaderAddress, ReaderError, Signal, TestPattern, Transport, TransportError, Watch,
+    ReaderAddress, ReaderError, Signal, TestPattern, Transport, TransportError, Trust, Watch,
 };
 
 /// Size of the emulated reader's pictures.
@@ -175,7 +175,7 @@ fn list(place: &mut Place, wanted: impl Fn(&ReaderAddress) -> bool) -> anyhow::R
             .bus
             .open(address)
             .map_err(ReaderError::from)
-            .and_then(Reader::open)
+            .and_then(|transport| Reader::open(transport, &Trust::development()))
         {
             Ok(reader) => {
                 let info = reader.info();
@@ -211,7 +211,7 @@ fn capture(
         .iter()
         .find(|address| wanted(address))
         .ok_or(Stop::NoReader)?;
-    let mut reader = Reader::open(open(&mut *place.bus, address)?)?;
+    let mut reader = Reader::open(open(&mut *place.bus, address)?, &Trust::development())?;
     begin(place.emulated.as_ref())?;
     let plan = BurstPlan::coded(random()?);
     let nonce: Nonce = random()?;
@@ -288,7 +288,7 @@ fn arrive(watch: &mut Watch, address: &ReaderAddress) -> Option<Reader> {
     match watch
         .open(address)
         .map_err(ReaderError::from)
-        .and_then(Reader::open)
+        .and_then(|transport| Reader::open(transport, &Trust::development()))
     {
         Ok(reader) => {
             println!("{address}: arrived, {}", reader.info().model);

@@ -14,8 +14,14 @@ use super::pipe::Pipe;
 use super::script::Line;
 use super::sensor::{Sensor, Subject};
 use crate::limits::{EMULATED_TRANSFER_LEN, EMULATOR_INBOX_MAX};
-use crate::protocol::{CONTROL_ABORT, CONTROL_INFO, EVENT_LEN, EventKind, HandState, Pattern};
+use crate::maker::Birth;
+use crate::protocol::{
+    CONTROL_ABORT, CONTROL_INFO, EVENT_LEN, EventKind, HandState, Pattern, finish_sealed,
+};
 use crate::transport::{Control, Recovery, TransportError};
+
+/// More than one largest packet.
+const BABBLE_LEN: usize = 600;
 
 /// A claim on one plugging-in of the device; the next plugging-in has another number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub(super) struct Device {
     firmware: Firmware,
     faults: Faults,
     pipe: Pipe,
+    /// The last message on bulk IN, kept while a fault is to send it again.
+    before: Option<Zeroizing<Vec<u8>>>,
     inbox: VecDeque<Item>,
     asleep_until: Option<Duration>,
     /// Counts pluggings-in.
@@ -42,11 +50,12 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(sensor: Box<dyn Sensor>, serial: &str) -> Self {
+    pub(super) fn new(sensor: Box<dyn Sensor>, birth: Birth) -> Self {
         Self {
-            firmware: Firmware::new(sensor, serial),
+            firmware: Firmware::new(sensor, birth),
             faults: Faults::default(),
             pipe: Pipe::default(),
+            before: None,
             inbox: VecDeque::new(),
             asleep_until: None,
             plug: 1,
@@ -134,18 +143,24 @@ impl Device {
 
     fn obey(&mut self, line: Line, now: Duration) {
         match line {
+            Line::Babble(n) => self.faults.set(Fault::Babble, n),
             Line::Button => self.firmware.raise(EventKind::Button, now),
             Line::Corrupt(n) => self.faults.set(Fault::Corrupt, n),
             Line::Drop(n) => self.faults.set(Fault::Drop, n),
             Line::Duplicate(n) => self.faults.set(Fault::Duplicate, n),
+            Line::Forge(n) => self.faults.set(Fault::Forge, n),
             Line::Hint(state) => self.firmware.hand(state, now),
             Line::Image(path) => self.firmware.place(Subject::Image(path), now),
             Line::Lift => self.firmware.place(Subject::Nothing, now),
+            Line::Move(n) => self.faults.set(Fault::Move, n),
             Line::Nak(code) => self.faults.set(Fault::Nak(code), 1),
             Line::Palm { identity, left } => {
                 self.firmware.place(Subject::Palm { identity, left }, now);
             }
             Line::Plug => self.plug_in(),
+            Line::Replay(n) => self.faults.set(Fault::Replay, n),
+            Line::Restart => self.power_cycle(),
+            Line::Short(n) => self.faults.set(Fault::Short, n),
             Line::Sleep(time) => self.asleep_until = Some(now.saturating_add(time)),
             Line::Stall(n) => self.faults.set(Fault::Stall, n),
             Line::Tamper => self.firmware.raise(EventKind::Tamper, now),
@@ -224,15 +239,11 @@ impl Device {
             return Some(Err(TransportError::Stalled));
         }
         while self.pipe.is_empty() {
-            let mut message = self.firmware.next_message()?;
+            let mut message = self.firmware.next_message(&mut self.faults)?;
             if self.faults.strikes(Fault::Drop) {
                 continue;
             }
-            if self.faults.strikes(Fault::Corrupt)
-                && let Some(byte) = message.last_mut()
-            {
-                *byte ^= 0x20;
-            }
+            self.befall(&mut message);
             if self.faults.strikes(Fault::Duplicate) {
                 self.pipe.push(message.clone());
             }
@@ -242,6 +253,32 @@ impl Device {
             self.transfer()
                 .map(|()| self.pipe.transfer(EMULATED_TRANSFER_LEN)),
         )
+    }
+
+    /// What may befall a message on its way in.
+    fn befall(&mut self, message: &mut Zeroizing<Vec<u8>>) {
+        let keep = self.faults.awaits(Fault::Replay);
+        let sent = keep.then(|| message.clone());
+        if self.faults.strikes(Fault::Replay)
+            && let Some(before) = self.before.take()
+        {
+            *message = before;
+        }
+        self.before = sent;
+        if self.faults.strikes(Fault::Corrupt) {
+            flip(message);
+        }
+        if self.faults.strikes(Fault::Forge) {
+            flip(message);
+            finish_sealed(message);
+        }
+        if self.faults.strikes(Fault::Short) {
+            let half = message.len() / 2;
+            message.truncate(half);
+        }
+        if self.faults.strikes(Fault::Babble) {
+            message.extend([0xba; BABBLE_LEN]);
+        }
     }
 
     pub(super) fn interrupt_in(&mut self) -> Transfer<[u8; EVENT_LEN]> {
@@ -272,6 +309,13 @@ impl Device {
             }
             Control::In { .. } | Control::Out { .. } => Err(TransportError::Stalled),
         })
+    }
+}
+
+/// Changes one bit of what a message ends with.
+fn flip(message: &mut [u8]) {
+    if let Some(byte) = message.last_mut() {
+        *byte ^= 0x20;
     }
 }
 

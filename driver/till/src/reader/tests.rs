@@ -24,7 +24,8 @@ impl Bench {
         let bus = Box::new(EmulatedBus::new(vec![emulator.clone()]));
         let (said, news) = mpsc::channel(limits::NEWS_MAX);
         let entropy = Box::new(crate::entropy::system);
-        let reader = ReaderHandle::start(bus, clock, entropy, said).unwrap();
+        let trust = Trust::development();
+        let reader = ReaderHandle::start(bus, trust, clock, entropy, said).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -77,9 +78,9 @@ impl Bench {
 fn armed_reader_makes_one_template_and_the_hand_must_be_lifted_for_the_next() {
     let mut bench = Bench::new();
     bench.line("PALM 7");
-    let first = bench.reader.arm();
+    let first = bench.reader.arm(Purpose::Trial);
     let one = bench.captured(first);
-    let second = bench.reader.arm();
+    let second = bench.reader.arm(Purpose::Trial);
     bench.guided(second, "lift_hand");
     bench.line("LIFT");
     bench.guided(second, "show_hand");
@@ -88,7 +89,7 @@ fn armed_reader_makes_one_template_and_the_hand_must_be_lifted_for_the_next() {
     assert_ne!(one.nonce, two.nonce);
     let same = palm_models::compare::compare(&one.probe, &two.reference);
     bench.line("LIFT");
-    let third = bench.reader.arm();
+    let third = bench.reader.arm(Purpose::Trial);
     bench.line("PALM 8");
     let other = bench.captured(third);
     let unlike = palm_models::compare::compare(&one.probe, &other.reference);
@@ -98,7 +99,7 @@ fn armed_reader_makes_one_template_and_the_hand_must_be_lifted_for_the_next() {
 #[test]
 fn hand_that_is_badly_placed_is_guided_and_captured_once_it_is_right() {
     let mut bench = Bench::new();
-    let ticket = bench.reader.arm();
+    let ticket = bench.reader.arm(Purpose::Trial);
     bench.line("HINT too_far");
     bench.guided(ticket, "move_closer");
     bench.line("PALM 3 L");
@@ -109,7 +110,7 @@ fn hand_that_is_badly_placed_is_guided_and_captured_once_it_is_right() {
 #[test]
 fn frame_without_a_palm_is_rejected_with_one_thing_to_do_and_stays_armed() {
     let mut bench = Bench::new();
-    let ticket = bench.reader.arm();
+    let ticket = bench.reader.arm(Purpose::Trial);
     bench.line("HINT present");
     bench.guided(ticket, "no_hand");
     bench.line("PALM 5");
@@ -120,12 +121,12 @@ fn frame_without_a_palm_is_rejected_with_one_thing_to_do_and_stays_armed() {
 fn unplug_during_capture_reports_absent_and_plug_is_ready_again() {
     let mut bench = Bench::new();
     bench.line("UNPLUG 6");
-    bench.reader.arm();
+    bench.reader.arm(Purpose::Trial);
     bench.line("PALM 7");
     bench.until("absent", |news| matches!(news, News::Absent));
     bench.line("PLUG");
     bench.until("ready", |news| matches!(news, News::Ready { .. }));
-    let ticket = bench.reader.arm();
+    let ticket = bench.reader.arm(Purpose::Trial);
     bench.line("PALM 7");
     bench.captured(ticket);
 }
@@ -134,13 +135,13 @@ fn unplug_during_capture_reports_absent_and_plug_is_ready_again() {
 fn cancelled_capture_gives_nothing_and_the_reader_serves_the_next() {
     let mut bench = Bench::new();
     bench.line("PALM 7");
-    let first = bench.reader.arm();
+    let first = bench.reader.arm(Purpose::Trial);
     bench.until(
         "reading",
         |news| matches!(news, News::Reading(ticket) if *ticket == first),
     );
     bench.reader.disarm();
-    let second = bench.reader.arm();
+    let second = bench.reader.arm(Purpose::Trial);
     bench.line("LIFT");
     bench.line("PALM 7");
     let capture = bench.captured(second);
@@ -151,7 +152,7 @@ fn cancelled_capture_gives_nothing_and_the_reader_serves_the_next() {
 fn damaged_transfer_is_repeated_without_the_person_noticing() {
     let mut bench = Bench::new();
     bench.line("CORRUPT 4");
-    let ticket = bench.reader.arm();
+    let ticket = bench.reader.arm(Purpose::Trial);
     bench.line("PALM 7");
     bench.captured(ticket);
 }
@@ -160,7 +161,7 @@ fn damaged_transfer_is_repeated_without_the_person_noticing() {
 fn debug_of_a_capture_shows_no_palm() {
     let mut bench = Bench::new();
     bench.line("PALM 7");
-    let ticket = bench.reader.arm();
+    let ticket = bench.reader.arm(Purpose::Trial);
     let shown = format!("{:?}", bench.captured(ticket));
     assert!(shown.starts_with("Capture(Template(Right"), "{shown}");
 }
