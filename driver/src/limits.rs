@@ -1,6 +1,6 @@
 //! Every bound of this crate, in one place. Lengths in bytes, times in the unit of the type.
 //!
-//! The wire limits are part of the protocol (`PROTOCOL.md` section 7): changing one is a new
+//! The wire limits are part of the protocol (`PROTOCOL.md` section 10): changing one is a new
 //! protocol version. The host limits are ours alone.
 
 use std::time::Duration;
@@ -17,6 +17,10 @@ pub const SHOTS_MAX: usize = 8;
 pub const EXPOSURE_US_MIN: u32 = 10;
 /// Longest exposure a plan may ask for, in microseconds: beyond it a hand is never still.
 pub const EXPOSURE_US_MAX: u32 = 100_000;
+/// Longest that the near infrared LEDs may shine in one burst, in microseconds (`PROTOCOL.md` section 11).
+pub const NIR_US_MAX: u32 = 200_000;
+/// Longest that the visible LEDs may shine in one burst, in microseconds.
+pub const VISIBLE_US_MAX: u32 = 20_000;
 /// Longest payload of a command packet.
 pub const COMMAND_PAYLOAD_MAX: usize = 1024;
 /// Size of a bulk packet at high speed. A message that is a multiple of it ends with a

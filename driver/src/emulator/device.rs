@@ -159,7 +159,8 @@ impl Device {
             }
             Line::Plug => self.plug_in(),
             Line::Replay(n) => self.faults.set(Fault::Replay, n),
-            Line::Restart => self.power_cycle(),
+            Line::Restart(None) => self.power_cycle(),
+            Line::Restart(Some(n)) => self.faults.set(Fault::Restart, n),
             Line::Short(n) => self.faults.set(Fault::Short, n),
             Line::Sleep(time) => self.asleep_until = Some(now.saturating_add(time)),
             Line::Stall(n) => self.faults.set(Fault::Stall, n),
@@ -206,6 +207,9 @@ impl Device {
             self.pull();
             return Err(TransportError::Disconnected);
         }
+        if self.faults.strikes(Fault::Restart) {
+            self.power_cycle();
+        }
         if self.faults.strikes(Fault::Stall) {
             self.halted = true;
             self.pipe.clear();
@@ -249,10 +253,11 @@ impl Device {
             }
             self.pipe.push(message);
         }
-        Some(
-            self.transfer()
-                .map(|()| self.pipe.transfer(EMULATED_TRANSFER_LEN)),
-        )
+        match self.transfer() {
+            // Started anew: what was to be sent is forgotten.
+            Ok(()) if self.pipe.is_empty() => None,
+            outcome => Some(outcome.map(|()| self.pipe.transfer(EMULATED_TRANSFER_LEN))),
+        }
     }
 
     /// What may befall a message on its way in.

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     Nak(NakCode),
     /// Sends the message before it instead of one bulk IN message.
     Replay,
+    /// Starts the firmware anew at one transfer.
+    Restart,
     /// Ends one bulk IN message too early.
     Short,
     /// Halts the bulk endpoints at one transfer.
@@ -73,6 +75,7 @@ impl Faults {
             | Fault::Forge
             | Fault::Move
             | Fault::Replay
+            | Fault::Restart
             | Fault::Short
             | Fault::Stall
             | Fault::Unplug => None,

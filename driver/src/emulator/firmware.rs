@@ -10,10 +10,10 @@ use super::device::approach;
 use super::faults::{Fault, Faults};
 use super::flash::Flash;
 use super::sensor::{Sensor, Subject};
-use crate::burst::{BurstPlan, Frame};
+use crate::burst::{BurstPlan, Frame, Light};
 use crate::limits::{
     COMMAND_PAYLOAD_MAX, EMULATOR_EVENTS_MAX, EXPOSURE_US_MAX, EXPOSURE_US_MIN, FRAME_PIXELS_MAX,
-    SHOTS_MAX,
+    NIR_US_MAX, SHOTS_MAX, VISIBLE_US_MAX,
 };
 use crate::maker::Birth;
 use crate::protocol::crypto::TAG_LEN;
@@ -256,6 +256,13 @@ impl Firmware {
     }
 
     fn arm(&mut self, ticket: Ticket, plan: BurstPlan) -> Reply {
+        let lit = |light| -> u32 {
+            let shots = plan.shots().iter().filter(|shot| shot.light == light);
+            shots.map(|shot| shot.exposure_us).sum()
+        };
+        if lit(Light::Nir) > NIR_US_MAX || lit(Light::Visible) > VISIBLE_US_MAX {
+            return Reply::Nak(NakCode::BadArgument);
+        }
         match self.job {
             Job::Idle | Job::Armed { .. } => {
                 self.job = Job::Armed { ticket, plan };

@@ -16,7 +16,7 @@
 //! | `SHORT 3`, `BABBLE 3` | ends the third next message too early, or goes on after its end |
 //! | `FORGE 3`, `REPLAY 3` | changes the third next message and mends its checksum, or sends the one before it instead |
 //! | `MOVE 3` | firmware that lies: the third next frame says that it was taken for another payment |
-//! | `RESTART` | starts the firmware anew, without the bus noticing |
+//! | `RESTART`, `RESTART 3` | starts the firmware anew without the bus noticing, now or at the third next bulk transfer |
 //!
 //! Case of the first word does not matter. `#` starts a comment line.
 
@@ -68,8 +68,8 @@ pub enum Line {
     Plug,
     /// Sends the message before it instead of the n-th next on bulk IN.
     Replay(u32),
-    /// The firmware starts anew, still plugged in.
-    Restart,
+    /// The firmware starts anew, still plugged in, at once or at the n-th next bulk transfer.
+    Restart(Option<u32>),
     /// The n-th next message on bulk IN ends too early.
     Short(u32),
     /// Nothing is answered for so long.
@@ -206,7 +206,7 @@ fn parse_line(text: &str) -> Result<Option<Line>, ScriptFault> {
         "PALM" => words.of("PALM").palm()?,
         "PLUG" => Line::Plug,
         "REPLAY" => Line::Replay(words.of("REPLAY").occasion()?.unwrap_or(1)),
-        "RESTART" => Line::Restart,
+        "RESTART" => Line::Restart(words.of("RESTART").occasion()?),
         "SHORT" => Line::Short(words.of("SHORT").occasion()?.unwrap_or(1)),
         "SLEEP" => Line::Sleep(words.of("SLEEP").sleep()?),
         "STALL" => Line::Stall(words.of("STALL").occasion()?.unwrap_or(1)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::script::{ScriptFault, fuzz_script, parse};
 use super::sensor::TestPattern;
 use super::*;
-use crate::burst::BurstPlan;
+use crate::burst::{BurstPlan, Light, Shot};
 use crate::clock::ManualClock;
 use crate::hotplug::{Change, Watch};
 use crate::protocol::{
@@ -181,8 +181,22 @@ fn what_is_not_a_command_is_refused_by_code() {
         &[1, 1, 0, 0, 100, 0, 0, 0].repeat(9),
     ]
     .concat();
-    let nine_shots = host.sealed(0x02, 15, &nine_shots);
-    assert_eq!(host.nak_raw(&nine_shots), (15, NakCode::BadArgument));
+    let shot = |light| Shot {
+        light,
+        led_mask: 0xff,
+        exposure_us: 70_000,
+    };
+    for (light, sequence) in [(Light::Nir, 20), (Light::Visible, 21)] {
+        let plan = BurstPlan::new(vec![shot(light); 3]).unwrap();
+        let ticket = [2; 16].into();
+        let bright = Command::Arm { ticket, plan };
+        assert_eq!(
+            host.nak(&bright, sequence),
+            (sequence, NakCode::BadArgument)
+        );
+    }
+    let nine_shots = host.sealed(0x02, 22, &nine_shots);
+    assert_eq!(host.nak_raw(&nine_shots), (22, NakCode::BadArgument));
     let endless = encode(0x05, 16, 0, &[0; 2000]);
     assert_eq!(host.nak_raw(&endless), (0, NakCode::Malformed));
     host.transport.bulk_out(&[], SOON).unwrap();

@@ -10,6 +10,7 @@ use crate::protocol::{HandState, NakCode, Nonce, Packet, ProtocolError};
 use crate::transport::{BulkRead, Control, Recovery, TransportError};
 use liar::Liar;
 
+mod faults;
 mod liar;
 
 const NONCE: Nonce = [0xa5; 16];
@@ -289,7 +290,7 @@ fn reader_that_answers_nothing_is_given_up_and_taken_back_when_it_answers() {
 }
 
 type Before = Box<dyn FnMut() -> Result<(), TransportError> + Send>;
-type Alter = Box<dyn FnMut(&mut [u8]) + Send>;
+type Alter = Box<dyn FnMut(&mut Vec<u8>) + Send>;
 
 /// A cable with a will of its own.
 struct Hooked {
@@ -614,7 +615,7 @@ fn burst_left_by_a_crashed_program_is_aborted_at_opening() {
     drop(crashed);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let types = Arc::clone(&seen);
-    let note = move |bytes: &mut [u8]| types.lock().unwrap().push(bytes.get(5).copied());
+    let note = move |bytes: &mut Vec<u8>| types.lock().unwrap().push(bytes.get(5).copied());
     let mut reader = hooked(&bench, Box::new(|| Ok(())), Box::new(note));
     assert_eq!(
         seen.lock().unwrap().as_slice(),
