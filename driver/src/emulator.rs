@@ -15,7 +15,9 @@ mod device;
 mod faults;
 mod firmware;
 mod flash;
+mod loader;
 mod pipe;
+pub use flash::emulator_firmware;
 pub mod script;
 pub mod sensor;
 
@@ -26,6 +28,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
+use crate::dfu::{DfuBus, DfuPort, Mode};
 use crate::hotplug::{Bus, ReaderAddress};
 use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
@@ -273,6 +276,61 @@ impl Transport for EmulatedTransport {
 impl Drop for EmulatedTransport {
     fn drop(&mut self) {
         self.shared.device().release(self.claim);
+    }
+}
+
+/// The DFU interface of one plugging-in of an emulated reader.
+struct EmulatedDfu {
+    shared: Arc<Shared>,
+    plug: u64,
+}
+
+impl fmt::Debug for EmulatedDfu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmulatedDfu({})", self.shared.serial)
+    }
+}
+
+impl DfuPort for EmulatedDfu {
+    fn send(
+        &mut self,
+        request: u8,
+        value: u16,
+        data: &[u8],
+        _: Duration,
+    ) -> Result<(), TransportError> {
+        let now = self.shared.clock.now();
+        let sent = self
+            .shared
+            .device()
+            .dfu_send(self.plug, (request, value), data, now);
+        self.shared.bell.ring(); // it may have left the bus
+        sent
+    }
+
+    fn receive(
+        &mut self,
+        request: u8,
+        length: u16,
+        _: Duration,
+    ) -> Result<Vec<u8>, TransportError> {
+        let mut bytes = self.shared.device().dfu_receive(self.plug, request)?;
+        bytes.truncate(usize::from(length));
+        self.shared.bell.ring();
+        Ok(bytes)
+    }
+}
+
+impl DfuBus for EmulatorHandle {
+    fn open(&mut self, serial: &str, mode: Mode) -> Result<Box<dyn DfuPort>, TransportError> {
+        let plug = self.shared.device().dfu(mode);
+        match plug {
+            Some(plug) if self.shared.serial == serial => Ok(Box::new(EmulatedDfu {
+                shared: Arc::clone(&self.shared),
+                plug,
+            })),
+            _ => Err(TransportError::Disconnected),
+        }
     }
 }
 

@@ -34,12 +34,14 @@
 
 pub mod burst;
 pub mod clock;
+pub mod dfu;
 pub mod emulator;
 pub mod hotplug;
 pub mod limits;
 pub mod maker;
 pub mod picture;
 pub mod protocol;
+pub mod recording;
 pub mod session;
 pub mod transport;
 pub mod usb;

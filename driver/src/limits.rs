@@ -56,6 +56,30 @@ pub const USB_SETTLE_STEP: Duration = Duration::from_millis(20);
 /// The bus is listed again at least this often, because change notices need a udev daemon.
 pub const HOTPLUG_POLL: Duration = Duration::from_millis(500);
 
+// Firmware update.
+
+/// Bytes of one block, `wTransferSize` of the functional descriptor.
+pub const DFU_BLOCK_LEN: usize = 4096;
+/// Longest image: 8 MiB.
+pub const FIRMWARE_IMAGE_MAX: u32 = 8 << 20;
+/// Time allowed for one request of an update.
+pub const DFU_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest pause that a reader may ask for before the next question.
+pub const DFU_POLL_MAX: Duration = Duration::from_secs(5);
+/// Questions in a row that may bring nothing forward.
+pub const DFU_POLLS_MAX: u32 = 100;
+/// How long a reader may take to come back on the bus.
+pub const DFU_RETURN: Duration = Duration::from_secs(10);
+/// How long after UPDATE a reader obeys DETACH.
+pub const DFU_ALLOWED: Duration = Duration::from_secs(10);
+
+// Recordings.
+
+/// Longest recording that is read, in bytes: some sixty bursts.
+pub const RECORDING_MAX: usize = 256 << 20;
+/// Most entries of a recording.
+pub const RECORDING_ENTRIES_MAX: usize = 100_000;
+
 // Emulator.
 
 /// Script lines and host messages an emulated reader keeps waiting while it sleeps.

@@ -34,6 +34,7 @@ pub use connect::{
 };
 pub use error::ProtocolError;
 pub use event::{EVENT_LEN, EventKind, HandState, ReaderEvent, fuzz_event};
+pub(crate) use fields::Fields;
 pub use frame::{FRAME_HEADER_LEN, ImageFrame, encode_frame, fuzz_frame};
 pub(crate) use packet::finish_sealed;
 pub use packet::{Decoder, HEADER_LEN, MAGIC, Packet, VERSION, encode, fuzz_packet};

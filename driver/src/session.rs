@@ -206,6 +206,19 @@ impl Reader {
             })
     }
 
+    /// Lets the reader obey one DFU_DETACH within ten seconds: what [`crate::dfu::update`] begins with. Drop this reader
+    /// then; it leaves the bus.
+    ///
+    /// # Errors
+    /// [`ReaderError`].
+    pub fn allow_update(&mut self) -> Result<(), ReaderError> {
+        self.command(&Command::Update)
+            .and_then(|reply| match reply {
+                Reply::Ack => Ok(()),
+                other => Err(link::unexpected("ACK", &other)),
+            })
+    }
+
     /// Lets the reader try its parts.
     ///
     /// # Errors

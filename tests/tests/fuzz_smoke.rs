@@ -32,6 +32,11 @@ fn targets() -> Vec<Target> {
             vec![vector("CONNECTED")[24..].to_vec()],
         ),
         (
+            "driver_dfu_report",
+            palm_driver::dfu::fuzz_dfu_report,
+            vec![vec![0, 20, 0, 0, 4, 0]],
+        ),
+        (
             "driver_event",
             protocol::fuzz_event,
             vec![
@@ -39,12 +44,22 @@ fn targets() -> Vec<Target> {
                 [&[1, 0, 0, 0, 7, 0, 0, 0, 3], &[0; 23][..]].concat(),
             ],
         ),
+        (
+            "driver_firmware",
+            palm_driver::dfu::fuzz_firmware,
+            firmware_files(),
+        ),
         ("driver_frame", protocol::fuzz_frame, vec![frame()]),
         ("driver_packet", protocol::fuzz_packet, packets()),
         (
             "driver_picture",
             palm_driver::picture::fuzz_picture,
             pictures(),
+        ),
+        (
+            "driver_recording",
+            palm_driver::recording::fuzz_recording,
+            vec![recording()],
         ),
         ("driver_reply", protocol::fuzz_reply, vec![vec![0; 64]]),
         (
@@ -104,6 +119,27 @@ fn vector(name: &str) -> Vec<u8> {
     block
         .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect()
+}
+
+/// With its suffix, and without: then the target writes one.
+fn firmware_files() -> Vec<Vec<u8>> {
+    let file = vector("FIRMWARE_FILE");
+    let bare = file[..file.len() - 16].to_vec();
+    vec![file, bare]
+}
+
+/// An event, and a burst of one small picture.
+fn recording() -> Vec<u8> {
+    let head = [
+        &b"OPRR\x01\0\0\0"[..],
+        &[1, 0, 0, 0, 9, 0, 0, 0, 1, 1, 0, 0],
+    ]
+    .concat();
+    let burst = [
+        2, 0, 0, 0, 9, 1, 0, 0, 1, 0, 0, 0, 1, 255, 0, 0, 100, 0, 0, 0,
+    ];
+    let picture = [2, 0, 0, 0, 1, 0, 0, 0, 7, 8];
+    [&head[..], &burst, &picture].concat()
 }
 
 const SCRIPT: &str =

@@ -58,7 +58,7 @@ const EDGES: [(&str, &[&str]); 6] = [
 const PLACES: [(&str, &[&str]); 8] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
-    ("nusb", &["driver/src/usb.rs"]),
+    ("nusb", &["driver/src/dfu/usb.rs", "driver/src/usb.rs"]),
     ("hpke", &["proto/src/envelope.rs"]),
     ("rcgen", &["server/src/pki.rs"]),
     (

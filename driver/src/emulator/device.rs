@@ -10,9 +10,11 @@ use zeroize::Zeroizing;
 
 use super::faults::{Fault, Faults};
 use super::firmware::Firmware;
+use super::loader::Loader;
 use super::pipe::Pipe;
 use super::script::Line;
 use super::sensor::{Sensor, Subject};
+use crate::dfu::{Mode, State, request};
 use crate::limits::{EMULATED_TRANSFER_LEN, EMULATOR_INBOX_MAX};
 use crate::maker::Birth;
 use crate::protocol::{
@@ -47,6 +49,8 @@ pub(super) struct Device {
     plugged: bool,
     claimed: bool,
     halted: bool,
+    /// In DFU mode: then there is nothing else.
+    loader: Option<Loader>,
 }
 
 impl Device {
@@ -62,11 +66,65 @@ impl Device {
             plugged: true,
             claimed: false,
             halted: false,
+            loader: None,
         }
     }
 
     pub(super) fn plug(&self) -> Option<u64> {
-        self.plugged.then_some(self.plug)
+        (self.plugged && self.loader.is_none()).then_some(self.plug)
+    }
+
+    /// The plugging-in, if the reader is in this mode.
+    pub(super) fn dfu(&self, mode: Mode) -> Option<u64> {
+        let is_loader = self.loader.is_some();
+        (self.plugged && is_loader == (mode == Mode::Loader)).then_some(self.plug)
+    }
+
+    /// A class request to the DFU interface of this plugging-in.
+    pub(super) fn dfu_send(
+        &mut self,
+        plug: u64,
+        request: (u8, u16),
+        data: &[u8],
+        now: Duration,
+    ) -> Result<(), TransportError> {
+        self.dfu_befall(plug)?;
+        let (number, value) = request;
+        if let Some(loader) = &mut self.loader {
+            return loader.send(number, value, data, self.firmware.flash());
+        }
+        if number != request::DETACH || !self.firmware.is_detachable(now) {
+            return Err(TransportError::Stalled);
+        }
+        self.pull();
+        self.plug_in();
+        self.loader = Some(Loader::new());
+        Ok(())
+    }
+
+    pub(super) fn dfu_receive(&mut self, plug: u64, number: u8) -> Result<Vec<u8>, TransportError> {
+        self.dfu_befall(plug)?;
+        match &mut self.loader {
+            Some(loader) => loader.receive(number, self.firmware.flash().0),
+            None if number == request::GETSTATE => Ok(vec![State::AppIdle.code()]),
+            None => Err(TransportError::Stalled),
+        }
+    }
+
+    /// What may come between: the plug, or the start of the new firmware.
+    fn dfu_befall(&mut self, plug: u64) -> Result<(), TransportError> {
+        if self.faults.strikes(Fault::Unplug) {
+            self.pull();
+        }
+        if self.loader.as_ref().is_some_and(Loader::leaves) {
+            self.pull();
+            self.plug_in();
+        }
+        if self.plugged && self.plug == plug {
+            Ok(())
+        } else {
+            Err(TransportError::Disconnected)
+        }
     }
 
     pub(super) fn shown(&self) -> Option<Pattern> {
@@ -82,7 +140,7 @@ impl Device {
     }
 
     pub(super) fn claim(&mut self) -> Result<Claim, TransportError> {
-        if !self.plugged {
+        if self.plug().is_none() {
             return Err(TransportError::Disconnected);
         }
         if self.claimed {
@@ -173,6 +231,7 @@ impl Device {
     fn pull(&mut self) {
         self.plugged = false;
         self.claimed = false;
+        self.loader = None;
         self.power_cycle();
     }
 

@@ -12,10 +12,11 @@ use super::flash::Flash;
 use super::sensor::{Sensor, Subject};
 use crate::burst::{BurstPlan, Frame, Light};
 use crate::limits::{
-    COMMAND_PAYLOAD_MAX, EMULATOR_EVENTS_MAX, EXPOSURE_US_MAX, EXPOSURE_US_MIN, FRAME_PIXELS_MAX,
-    NIR_US_MAX, SHOTS_MAX, VISIBLE_US_MAX,
+    COMMAND_PAYLOAD_MAX, DFU_ALLOWED, EMULATOR_EVENTS_MAX, EXPOSURE_US_MAX, EXPOSURE_US_MIN,
+    FRAME_PIXELS_MAX, NIR_US_MAX, SHOTS_MAX, VISIBLE_US_MAX,
 };
 use crate::maker::Birth;
+use crate::protocol::claim::ModelCertificate;
 use crate::protocol::crypto::TAG_LEN;
 use crate::protocol::{
     Channel, Command, Connect, Decoder, EVENT_LEN, EventKind, HandState, Identity, Info, NakCode,
@@ -59,6 +60,8 @@ pub(super) struct Firmware {
     /// The keys of the session, once CONNECT was answered.
     channel: Option<Channel>,
     tampered: bool,
+    /// Until when DFU_DETACH is obeyed.
+    detachable_until: Option<Duration>,
     heard: u32,
     sequence: u32,
     job: Job,
@@ -87,6 +90,7 @@ impl Firmware {
             greeted: None,
             channel: None,
             tampered: false,
+            detachable_until: None,
             heard: 0,
             sequence: 0,
             job: Job::Idle,
@@ -105,15 +109,27 @@ impl Firmware {
         self.shown
     }
 
+    /// Whether a session has asked for the loader a moment ago.
+    pub(super) fn is_detachable(&self, now: Duration) -> bool {
+        self.detachable_until.is_some_and(|until| now <= until)
+    }
+
+    /// What the loader works on.
+    pub(super) fn flash(&mut self) -> (&mut Flash, &ModelCertificate) {
+        (&mut self.flash, &self.birth.model)
+    }
+
     pub(super) fn power_cycle(&mut self) {
         self.abort();
         self.decoder.clear();
         self.events.clear();
+        self.flash.boot();
         self.identity = boot(&self.birth, &self.flash);
         self.info = info(&self.birth, &self.flash);
         self.greeted = None;
         self.channel = None;
         self.tampered = false;
+        self.detachable_until = None;
         self.heard = 0;
         self.sequence = 0;
         self.event_sequence = 0;
@@ -210,6 +226,10 @@ impl Firmware {
             } => Some(self.greet(version_min, version_max)),
             Command::Ping(echo) => Some(Reply::Pong(echo)),
             Command::SelfTest => Some(self.self_test(now)),
+            Command::Update => {
+                self.detachable_until = Some(now.saturating_add(DFU_ALLOWED));
+                Some(Reply::Ack)
+            }
             Command::Signal(pattern) => {
                 self.shown = Some(pattern);
                 Some(Reply::Ack)

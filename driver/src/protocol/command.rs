@@ -63,6 +63,8 @@ pub enum Command {
     SelfTest,
     /// Show and play. Answer: `Ack`.
     Signal(Pattern),
+    /// Obey one DFU_DETACH, soon. Answer: `Ack`.
+    Update,
 }
 
 impl Command {
@@ -83,6 +85,7 @@ impl Command {
             Self::Signal(_) => 0x06,
             Self::SelfTest => 0x07,
             Self::Connect(_) => Self::CONNECT,
+            Self::Update => 0x30,
         }
     }
 
@@ -97,7 +100,7 @@ impl Command {
     pub fn payload(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         match self {
-            Self::Abort | Self::SelfTest => {}
+            Self::Abort | Self::SelfTest | Self::Update => {}
             Self::Arm { ticket, plan } => encode_arm(&mut payload, *ticket, plan),
             Self::Capture { nonce } => payload.extend(nonce),
             Self::Connect(connect) => payload.extend(connect.encode()),
@@ -143,6 +146,7 @@ impl Command {
             0x07 => Fields::new("SELF_TEST", payload)
                 .end()
                 .map(|()| Self::SelfTest),
+            0x30 => Fields::new("UPDATE", payload).end().map(|()| Self::Update),
             0x20 => Connect::parse(payload).map(Self::Connect),
             other => Err(ProtocolError::UnknownType(other)),
         }
@@ -163,7 +167,7 @@ impl Command {
 }
 
 impl Light {
-    pub(super) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Ambient => 0,
             Self::Nir => 1,
@@ -171,7 +175,7 @@ impl Light {
         }
     }
 
-    pub(super) fn from_code(code: u8) -> Option<Self> {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
         [Self::Ambient, Self::Nir, Self::Visible]
             .into_iter()
             .find(|light| light.code() == code)

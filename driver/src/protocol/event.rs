@@ -81,6 +81,29 @@ pub enum EventKind {
     Tamper,
 }
 
+impl EventKind {
+    /// Kind and detail as they travel.
+    pub(crate) fn codes(self) -> [u8; 2] {
+        match self {
+            Self::Hand(state) => [1, state.code()],
+            Self::Button => [2, 0],
+            Self::Tamper => [3, 0],
+        }
+    }
+
+    pub(crate) fn from_codes(codes: [u8; 2]) -> Option<Self> {
+        match codes {
+            [1, code] => HandState::ALL
+                .into_iter()
+                .find(|state| state.code() == code)
+                .map(Self::Hand),
+            [2, 0] => Some(Self::Button),
+            [3, 0] => Some(Self::Tamper),
+            _ => None,
+        }
+    }
+}
+
 /// One event of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderEvent {
@@ -95,11 +118,7 @@ pub struct ReaderEvent {
 impl ReaderEvent {
     /// The clear head, which the tag covers, and the body to be sealed.
     pub(super) fn parts(&self) -> ([u8; HEAD_LEN], [u8; BODY_LEN]) {
-        let (kind, detail) = match self.kind {
-            EventKind::Hand(state) => (1, state.code()),
-            EventKind::Button => (2, 0),
-            EventKind::Tamper => (3, 0),
-        };
+        let [kind, detail] = self.kind.codes();
         let [a, b, c, d] = self.sequence.to_le_bytes();
         let [e, f, g, h] = self.uptime_ms.to_le_bytes();
         (
@@ -131,17 +150,11 @@ impl ReaderEvent {
         let (kind, detail) = (fields.u8("kind")?, fields.u8("detail")?);
         fields.zeros::<2>("after detail")?;
         let uptime_ms = fields.u32("uptime")?;
-        let kind = match (kind, detail) {
-            (1, code) => HandState::ALL
-                .into_iter()
-                .find(|state| state.code() == code)
-                .map(EventKind::Hand)
-                .ok_or_else(|| fields.unknown("hand state", u32::from(code)))?,
-            (2, 0) => EventKind::Button,
-            (3, 0) => EventKind::Tamper,
-            (2 | 3, detail) => return Err(fields.unknown("detail", u32::from(detail))),
-            (kind, _) => return Err(fields.unknown("kind", u32::from(kind))),
-        };
+        let kind = EventKind::from_codes([kind, detail]).ok_or_else(|| match kind {
+            1 => fields.unknown("hand state", u32::from(detail)),
+            2 | 3 => fields.unknown("detail", u32::from(detail)),
+            _ => fields.unknown("kind", u32::from(kind)),
+        })?;
         Ok(Self {
             kind,
             sequence,
