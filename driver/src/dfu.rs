@@ -1,8 +1,8 @@
 //! Firmware update by USB Device Firmware Upgrade 1.1: the host's half, and what both halves share.
 //!
-//! [`FirmwareFile`] is what a maker gives out. [`Download`] is the host's state machine, without I/O: it says what to do
-//! next and is told what the reader answered. [`update`] drives it over a [`DfuBus`]: detach, download, manifest. The
-//! reader judges the file; the host only spares it what it would refuse anyway.
+//! [`FirmwareFile`] is what a maker gives out. [`Download`] is the host's state machine, without I/O: it says what to
+//! do next and is told what the reader answered. [`update`] drives it over a [`DfuBus`]: detach, download, manifest.
+//! The reader judges the file; the host only spares it what it would refuse anyway.
 //!
 //! Not here: the reader's half ([`crate::emulator`] has one), and asking for the update in a session
 //! ([`crate::Reader::allow_update`]), without which no reader leaves its work.
@@ -421,8 +421,8 @@ pub trait DfuBus: Debug {
     fn open(&mut self, serial: &str, mode: Mode) -> Result<Box<dyn DfuPort>, TransportError>;
 }
 
-/// Gives a reader new firmware. It was asked in a session before ([`crate::Reader::allow_update`]), or waits in its loader
-/// already. `progress` is told bytes sent and bytes in all.
+/// Gives a reader new firmware. It was asked in a session before ([`crate::Reader::allow_update`]), or waits in its
+/// loader already. `progress` is told bytes sent and bytes in all.
 ///
 /// # Errors
 /// [`UpdateError`]. Begun again, it begins from the start.

@@ -169,6 +169,13 @@ impl EmulatorHandle {
         self.shared.device().is_idle()
     }
 
+    /// Where the device stands, in a few numbers: for tests that count what they have seen.
+    #[cfg(test)]
+    pub(crate) fn standing(&self) -> Vec<u8> {
+        let device = self.shared.device.lock();
+        device.unwrap_or_else(PoisonError::into_inner).standing()
+    }
+
     fn claim(&self) -> Result<EmulatedTransport, TransportError> {
         let claim = self.shared.device().claim()?;
         let shared = Arc::clone(&self.shared);

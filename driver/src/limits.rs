@@ -38,6 +38,8 @@ pub const EMULATED_TRANSFER_LEN: usize = 64 << 10;
 pub const CANCEL_SLICE: Duration = Duration::from_millis(20);
 /// Time allowed for a command other than a capture to be answered.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+/// A reader that has said nothing for so long is asked for a sign of life while events are waited for.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Longest silence within an answer: a message lost by the reader costs this much, not the whole
 /// deadline.
 pub const SILENCE_MAX: Duration = Duration::from_secs(1);

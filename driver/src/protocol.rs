@@ -7,8 +7,8 @@
 //! ([`ProtocolError`]). `driver/PROTOCOL.md` is the specification; both directions are here,
 //! because the emulated reader uses the other half.
 //!
-//! A session is secured by [`HostHandshake`] and [`Identity`], which make the two ends of a [`Channel`]; from then on every
-//! packet and event is sealed. Whom a host believes is its [`Trust`].
+//! A session is secured by [`HostHandshake`] and [`Identity`], which make the two ends of a [`Channel`]; from then on
+//! every packet and event is sealed. Whom a host believes is its [`Trust`].
 //!
 //! Not here: when to send what ([`crate::session`]), firmware update ([`crate::dfu`]).
 

@@ -1,11 +1,11 @@
 //! A recorded session: what a reader noticed and photographed, and when. For finding out later what went wrong.
 //!
-//! What is recorded is what came out of the secure session, not the bytes of the cable: those cannot be opened again by
-//! anybody, which is their point. [`Recording::sensor`] gives the photographs back to an emulated reader, so that a replay
-//! goes through the whole driver once more.
+//! What is recorded is what came out of the secure session, not the bytes of the cable: those cannot be opened again
+//! by anybody, which is their point. [`Recording::sensor`] gives the photographs back to an emulated reader, so that a
+//! replay goes through the whole driver once more.
 //!
-//! **A recording of a real reader shows somebody's palm.** Only the developer's command `palm-reader record` makes one; no
-//! other program does. A file is read whole, at most [`RECORDING_MAX`] bytes.
+//! **A recording of a real reader shows somebody's palm.** Only the developer's command `palm-reader record` makes
+//! one; no other program does. A file is read whole, at most [`RECORDING_MAX`] bytes.
 //!
 //! | offset | size | |
 //! |---|---|---|
@@ -13,8 +13,8 @@
 //! | 4 | 4 | version 1, 3 reserved |
 //! | 8 | | entries: kind u8, 3 reserved, time u32 in ms, then as the kind says |
 //!
-//! Kind 1 is an event: kind u8, detail u8 as on the wire, 2 reserved. Kind 2 is a burst: shot count u8, 3 reserved, then
-//! for each shot light u8, LED mask u8, 2 reserved, exposure, width, height u32, pixels.
+//! Kind 1 is an event: kind u8, detail u8 as on the wire, 2 reserved. Kind 2 is a burst: shot count u8, 3 reserved,
+//! then for each shot light u8, LED mask u8, 2 reserved, exposure, width, height u32, pixels.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -106,7 +106,8 @@ pub struct Recording {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// Longer than [`RECORDING_MAX`] bytes, or more entries than [`RECORDING_ENTRIES_MAX`]. Remedy: record less at a time.
+    /// Longer than [`RECORDING_MAX`] bytes, or more entries than [`RECORDING_ENTRIES_MAX`]. Remedy: record less at a
+    /// time.
     #[error("the recording is too long: record less at a time")]
     TooLong,
     /// Not as the format has it. Remedy: it was cut or is another file.

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::burst::{BurstPlan, Frame};
 use crate::clock::{Clock, Deadline, SystemClock};
-use crate::limits::{CAPTURE_ATTEMPTS, COMMAND_TIMEOUT};
+use crate::limits::{CAPTURE_ATTEMPTS, COMMAND_TIMEOUT, KEEP_ALIVE};
 use crate::protocol::{Attestation, Command, Info, Reply, SelfTest, Ticket, Trust};
 use crate::transport::Transport;
 use link::Link;
@@ -127,19 +127,33 @@ impl Reader {
 
     /// Waits for what the reader notices by itself; `None` when nothing came in `timeout`.
     ///
+    /// A reader that started anew, or was suspended, knows nothing of the session and raises no events in it. So a
+    /// reader that has been silent for [`crate::limits::KEEP_ALIVE`] is asked for a sign of life, and the session made
+    /// anew if it does not remember.
+    ///
     /// # Errors
     /// [`ReaderError::Gone`] after an unplug, otherwise a transport error that persisted.
     pub fn next_event(&mut self, timeout: Duration) -> Result<Option<Event>, ReaderError> {
         self.ensure_ready()?;
-        match self.link.next_event(timeout) {
-            Ok(event) => Ok(event),
-            Err(error) => {
-                let error = self.clean_up(error);
-                if self.state == State::Ready {
-                    Ok(None)
-                } else {
-                    Err(error)
+        let deadline = Deadline::after(self.link.clock(), timeout);
+        loop {
+            let left = deadline.left(self.link.clock()).unwrap_or_default();
+            match self.link.next_event(left.min(KEEP_ALIVE)) {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(error) => {
+                    let error = self.clean_up(error);
+                    if self.state == State::Ready {
+                        return Ok(None);
+                    }
+                    return Err(error);
                 }
+            }
+            if self.link.is_silent() {
+                self.ping()?;
+            }
+            if deadline.left(self.link.clock()).is_none() {
+                return Ok(None);
             }
         }
     }
@@ -206,8 +220,8 @@ impl Reader {
             })
     }
 
-    /// Lets the reader obey one DFU_DETACH within ten seconds: what [`crate::dfu::update`] begins with. Drop this reader
-    /// then; it leaves the bus.
+    /// Lets the reader obey one DFU_DETACH within ten seconds: what [`crate::dfu::update`] begins with. Drop this
+    /// reader then; it leaves the bus.
     ///
     /// # Errors
     /// [`ReaderError`].

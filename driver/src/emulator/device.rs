@@ -222,6 +222,10 @@ impl Device {
             Line::Short(n) => self.faults.set(Fault::Short, n),
             Line::Sleep(time) => self.asleep_until = Some(now.saturating_add(time)),
             Line::Stall(n) => self.faults.set(Fault::Stall, n),
+            Line::Suspend => {
+                self.firmware.suspend();
+                self.pipe.clear();
+            }
             Line::Tamper => self.firmware.raise(EventKind::Tamper, now),
             Line::Unplug(None) => self.pull(),
             Line::Unplug(Some(n)) => self.faults.set(Fault::Unplug, n),
@@ -258,6 +262,18 @@ impl Device {
                 self.advance(now);
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn standing(&self) -> Vec<u8> {
+        let plug = [
+            u8::from(self.plugged),
+            u8::from(self.halted),
+            u8::from(self.asleep_until.is_some()),
+            u8::from(self.pipe.is_empty()),
+            u8::try_from(self.inbox.len()).unwrap_or(u8::MAX),
+        ];
+        [&plug[..], &self.firmware.standing()].concat()
     }
 
     /// What may befall any bulk transfer.

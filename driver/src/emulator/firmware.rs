@@ -119,6 +119,15 @@ impl Firmware {
         (&mut self.flash, &self.birth.model)
     }
 
+    /// Sleeps and wakes: keys and plans do not outlast it, everything else does.
+    pub(super) fn suspend(&mut self) {
+        self.abort();
+        self.decoder.clear();
+        self.events.clear();
+        self.greeted = None;
+        self.channel = None;
+    }
+
     pub(super) fn power_cycle(&mut self) {
         self.abort();
         self.decoder.clear();
@@ -134,6 +143,18 @@ impl Firmware {
         self.sequence = 0;
         self.event_sequence = 0;
         self.shown = None;
+    }
+
+    #[cfg(test)]
+    pub(super) fn standing(&self) -> Vec<u8> {
+        let (job, sent) = match &self.job {
+            Job::Idle => (0, 0),
+            Job::Armed { .. } => (1, 0),
+            Job::Streaming { sent, .. } => (2, *sent),
+        };
+        let replies = u8::try_from(self.replies.len()).unwrap_or(u8::MAX);
+        let secure = u8::from(self.greeted.is_some()) + u8::from(self.channel.is_some());
+        vec![job, sent, replies, secure, u8::from(self.events.is_empty())]
     }
 
     /// Stops a capture and forgets its plan and every unsent reply.

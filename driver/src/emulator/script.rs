@@ -16,6 +16,7 @@
 //! | `SHORT 3`, `BABBLE 3` | ends the third next message too early, or goes on after its end |
 //! | `FORGE 3`, `REPLAY 3` | changes the third next message and mends its checksum, or sends the one before it instead |
 //! | `MOVE 3` | firmware that lies: the third next frame says that it was taken for another payment |
+//! | `SUSPEND` | suspends the port and resumes it: what was of the session is forgotten |
 //! | `RESTART`, `RESTART 3` | starts the firmware anew without the bus noticing, now or at the third next bulk transfer |
 //!
 //! Case of the first word does not matter. `#` starts a comment line.
@@ -30,7 +31,7 @@ use crate::picture::PictureError;
 use crate::protocol::{HandState, NakCode};
 
 const WORDS: &str = "PALM, IMAGE, LIFT, HINT, BUTTON, TAMPER, UNPLUG, PLUG, STALL, NAK, SLEEP, \
-                     CORRUPT, DROP, DUPLICATE, SHORT, BABBLE, FORGE, REPLAY, MOVE, RESTART";
+                     CORRUPT, DROP, DUPLICATE, SHORT, BABBLE, FORGE, REPLAY, MOVE, RESTART, SUSPEND";
 
 /// One thing that happens to the reader. Counts say at which next occasion, 1 for the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub enum Line {
     Sleep(Duration),
     /// The bulk endpoints halt at the n-th next transfer.
     Stall(u32),
+    /// The port was suspended and is resumed.
+    Suspend,
     /// The case is opened.
     Tamper,
     /// The plug is pulled, at once or at the n-th next bulk transfer.
@@ -210,6 +213,7 @@ fn parse_line(text: &str) -> Result<Option<Line>, ScriptFault> {
         "SHORT" => Line::Short(words.of("SHORT").occasion()?.unwrap_or(1)),
         "SLEEP" => Line::Sleep(words.of("SLEEP").sleep()?),
         "STALL" => Line::Stall(words.of("STALL").occasion()?.unwrap_or(1)),
+        "SUSPEND" => Line::Suspend,
         "TAMPER" => Line::Tamper,
         "UNPLUG" => Line::Unplug(words.of("UNPLUG").occasion()?),
         _ => return Err(ScriptFault::Unknown(word.to_owned())),

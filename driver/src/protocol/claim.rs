@@ -6,9 +6,9 @@
 //! | [`DeviceCertificate`] | this key lives in the reader of this serial number | the model's key |
 //! | [`FirmwareStatement`] | this firmware booted, and drew this key | the device's key |
 //!
-//! In the shape of Microsoft's Secure Device Connection Protocol, with a format of our own: nothing in it is optional, so
-//! there is nothing to parse but lengths and values. Every signature covers all bytes before it, the magic included.
-//! Who is trusted is [`super::trust`]'s business.
+//! In the shape of Microsoft's Secure Device Connection Protocol, with a format of our own: nothing in it is optional,
+//! so there is nothing to parse but lengths and values. Every signature covers all bytes before it, the magic
+//! included. Who is trusted is [`super::trust`]'s business.
 
 use super::ProtocolError;
 use super::crypto::{Digest, POINT_LEN, PublicKey, SIGNATURE_LEN, SigningKey};

@@ -9,10 +9,10 @@
 //! everything after this is sealed, in both directions
 //! ```
 //!
-//! The claim proves which firmware holds the key that signed; the signature proves that it holds it now, for this host's
-//! nonce; the agreement gives keys that nobody else has, and that neither side has any more once the session is over.
-//! Where SDCP agrees with the firmware's long key, here both halves are new each time and the firmware's key signs.
-//! A reader does not ask who the host is.
+//! The claim proves which firmware holds the key that signed; the signature proves that it holds it now, for this
+//! host's nonce; the agreement gives keys that nobody else has, and that neither side has any more once the session is
+//! over. Where SDCP agrees with the firmware's long key, here both halves are new each time and the firmware's key
+//! signs. A reader does not ask who the host is.
 
 use std::fmt;
 

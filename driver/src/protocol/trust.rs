@@ -135,7 +135,8 @@ pub enum AttestError {
     /// A development reader, and this host takes none. Remedy: a reader of a maker; for trying out, allow development.
     #[error("this is a development reader: allow development for trying out, never for payments")]
     DevelopmentReader,
-    /// Firmware outside the allow list: revoked, or newer than the list. Remedy: update the reader, or allow the digest.
+    /// Firmware outside the allow list: revoked, or newer than the list. Remedy: update the reader, or allow the
+    /// digest.
     #[error("firmware {} is not allowed: update the reader, or allow this digest", Hex(.0))]
     FirmwareNotAllowed(Digest),
     /// Firmware below the least security version. Remedy: update the reader.

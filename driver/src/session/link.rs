@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{CancelToken, Event, ReaderError};
 use crate::clock::{Clock, Deadline};
-use crate::limits::{CANCEL_SLICE, RECOVERY_TIMEOUT, RESYNC_MESSAGES_MAX, SILENCE_MAX};
+use crate::limits::{CANCEL_SLICE, KEEP_ALIVE, RECOVERY_TIMEOUT, RESYNC_MESSAGES_MAX, SILENCE_MAX};
 use crate::protocol::{
     CONTROL_ABORT, Channel, Command, Decoder, PACKETS_MAX, PAYLOAD_MAX, Packet, ProtocolError,
     ProtocolError as E, Reply,
@@ -27,6 +27,8 @@ pub(super) struct Link {
     due: u32,
     /// Sequence number of the last event that was believed in this session.
     event_heard: Option<u32>,
+    /// When the reader last said something that was believed.
+    heard_at: Duration,
 }
 
 impl Link {
@@ -39,7 +41,13 @@ impl Link {
             sent: 0,
             due: 0,
             event_heard: None,
+            heard_at: Duration::ZERO,
         }
+    }
+
+    /// Whether the reader has said nothing for so long that it may have forgotten the session.
+    pub(super) fn is_silent(&self) -> bool {
+        self.clock.now().saturating_sub(self.heard_at) >= KEEP_ALIVE
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -175,6 +183,7 @@ impl Link {
                 }
                 Ok(event) => {
                     self.event_heard = Some(event.sequence);
+                    self.heard_at = self.clock.now();
                     return Ok(Some(event.kind.into()));
                 }
                 Err(error) => tracing::warn!(%error, "unreadable event dropped"),
@@ -200,7 +209,9 @@ impl Link {
             };
             silence = Deadline::after(&*self.clock, SILENCE_MAX);
             if let Some(packet) = self.decoder.push(read.bytes, read.last)? {
-                return Ok(self.opened(packet)?);
+                let packet = self.opened(packet)?;
+                self.heard_at = self.clock.now();
+                return Ok(packet);
             }
         }
     }

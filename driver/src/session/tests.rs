@@ -10,6 +10,7 @@ use crate::protocol::{HandState, NakCode, Nonce, Packet, ProtocolError};
 use crate::transport::{BulkRead, Control, Recovery, TransportError};
 use liar::Liar;
 
+mod explore;
 mod faults;
 mod liar;
 

@@ -86,11 +86,11 @@ impl ReaderConfig {
     /// What is missing for a till that could serve anybody.
     fn lacks(&self) -> Option<(&'static str, &'static str)> {
         if !self.roots.is_empty() && self.firmware_allowed.is_empty() {
-            let remedy = "list the firmware that may speak; `palm-reader attest` prints the digest of a reader's";
+            let remedy = "list the firmware that may speak; `palm-reader attest` prints a reader's";
             return Some(("reader.firmware_allowed", remedy));
         }
         if self.roots.is_empty() && !self.trust().development {
-            let remedy = "write the root of your reader's maker, so that no other device can feed palms; for trying out \
+            let remedy = "write the root of your reader's maker, so that no other device can feed palms; to try out \
                           a development reader, write development = true";
             return Some(("reader.roots", remedy));
         }

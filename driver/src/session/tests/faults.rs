@@ -113,6 +113,7 @@ fn more_rows() -> Vec<Row> {
         ),
         ("stale session", "RESTART", MadeGood),
         ("stale session, amid a burst", "RESTART 5", MadeGood),
+        ("suspend and resume", "SUSPEND", MadeGood),
         ("stall", "STALL 3", MadeGood),
         ("refusal", "NAK busy", MadeGood),
         (
@@ -385,6 +386,33 @@ fn info_that_somebody_changed_on_the_way_ties_to_no_session() {
     let outcome = Reader::open_with_clock(cable, &Trust::development(), bench.clock);
     let refused = ReaderError::NotTrusted(AttestError::BadSignature("session"));
     assert_eq!(outcome.map(drop), Err(refused));
+}
+
+#[test]
+fn restart_and_resume_are_noticed_while_nothing_but_events_is_waited_for() {
+    for script in ["RESTART", "SUSPEND"] {
+        let bench = Bench::new(16, 8);
+        let mut reader = bench.open();
+        let present = Ok(Some(Event::Hand(HandState::Present)));
+        assert_eq!(reader.next_event(AMPLE), present);
+        bench.say(script);
+        let asked = bench.clock.now();
+        assert_eq!(
+            reader.next_event(AMPLE),
+            present,
+            "{script}: a new session begins with the hand"
+        );
+        assert!(
+            bench.clock.now() - asked < Duration::from_secs(3),
+            "{script}"
+        );
+        bench.say("LIFT");
+        assert_eq!(
+            reader.next_event(AMPLE),
+            Ok(Some(Event::Hand(HandState::Absent)))
+        );
+        assert_eq!(reader.next_event(AMPLE), Ok(None), "silence is no fault");
+    }
 }
 
 #[test]

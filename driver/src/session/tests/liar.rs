@@ -1,5 +1,5 @@
-//! Firmware that is attested and lies: it stands between host and emulator with a session to either, and alters what the
-//! emulator says before it seals it anew.
+//! Firmware that is attested and lies: it stands between host and emulator with a session to either, and alters what
+//! the emulator says before it seals it anew.
 
 use std::time::Duration;
 
