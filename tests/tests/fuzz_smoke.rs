@@ -19,6 +19,13 @@ type Parser = fn(&[u8]);
 type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
+    let mut targets = driver_targets();
+    targets.extend(other_targets());
+    targets
+}
+
+/// What a reader sends, and what a developer or maker gives to the driver.
+fn driver_targets() -> Vec<Target> {
     vec![
         (
             "driver_claim",
@@ -67,6 +74,11 @@ fn targets() -> Vec<Target> {
             emulator::script::fuzz_script,
             texts(&[SCRIPT]),
         ),
+    ]
+}
+
+fn other_targets() -> Vec<Target> {
+    vec![
         ("models_template", template_of, vec![template()]),
         (
             "proto_requests",

@@ -1,7 +1,7 @@
 //! The primitives of the secure session, all of them `ring`'s: P-256 signatures and agreement, SHA-256, HKDF, AES-GCM.
 //!
 //! The only file of this crate that names `ring`. Nothing here decides anything: what is signed and sealed, and in
-//! which order, is [`super::claim`]'s and [`super::connect`]'s business. Points and signatures travel as two
+//! which order, is [`super::claim`]'s and `connect`'s business. Points and signatures travel as two
 //! big-endian numbers of 32 bytes, without the leading `0x04` of SEC 1.
 //!
 //! Randomness is the operating system's: `ring` takes no other, and a key drawn from anything else would be none.

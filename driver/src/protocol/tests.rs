@@ -188,6 +188,57 @@ fn hex(bytes: &[u8]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The descriptors of a configuration, one after the other.
+fn descriptors(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut all = Vec::new();
+    while let Some((length, _)) = bytes.split_first() {
+        let (one, rest) = bytes.split_at(usize::from(*length));
+        all.push(one);
+        bytes = rest;
+    }
+    all
+}
+
+#[test]
+fn descriptors_of_the_specification_agree_with_themselves_and_with_the_code() {
+    let short = |bytes: &[u8], at: usize| usize::from(bytes[at]) | usize::from(bytes[at + 1]) << 8;
+    let (device, loader) = (vector("DEVICE_DESCRIPTOR"), vector("DFU_DEVICE_DESCRIPTOR"));
+    for (bytes, product) in [(&device, crate::usb::PRODUCT_ID), (&loader, 2)] {
+        assert_eq!((bytes.len(), bytes[0], bytes[1]), (18, 18, 1));
+        assert_eq!(short(bytes, 8), usize::from(crate::usb::VENDOR_ID));
+        assert_eq!(short(bytes, 10), usize::from(product));
+    }
+    let configuration = vector("CONFIGURATION_DESCRIPTOR");
+    assert_eq!(short(&configuration, 2), configuration.len());
+    let parts = descriptors(&configuration);
+    let kinds: Vec<u8> = parts.iter().map(|part| part[1]).collect();
+    assert_eq!(kinds, [2, 4, 5, 5, 5, 4, 0x21]);
+    assert_eq!(parts[1][5..8], [0xff, 0x50, 0x01]);
+    let directions: Vec<(u8, u8)> = parts[2..5].iter().map(|e| (e[2] & 0x80, e[3])).collect();
+    assert_eq!(directions, [(0, 2), (0x80, 2), (0x80, 3)]);
+    assert_eq!(short(parts[2], 4), crate::limits::BULK_PACKET_LEN);
+    assert!(short(parts[4], 4) >= EVENT_LEN);
+    assert_eq!(parts[5][5..8], [0xfe, 0x01, 0x01]);
+    let in_loader = vector("DFU_CONFIGURATION_DESCRIPTOR");
+    assert_eq!(short(&in_loader, 2), in_loader.len());
+    let in_loader = descriptors(&in_loader);
+    assert_eq!(in_loader[1][4..8], [0, 0xfe, 0x01, 0x02]);
+    for functional in [parts[6], in_loader[2]] {
+        assert_eq!(functional.len(), 9);
+        assert_eq!(short(functional, 5), crate::limits::DFU_BLOCK_LEN);
+    }
+    let (bos, set) = (vector("BOS_DESCRIPTOR"), vector("MS_OS_DESCRIPTOR"));
+    assert_eq!((short(&bos, 2), bos[4]), (bos.len(), 1));
+    assert_eq!(short(&bos, 5 + 24), set.len(), "as the capability says");
+    assert_eq!(short(&set, 8), set.len());
+    assert_eq!(short(&set, 10 + 6), set.len() - 10, "configuration subset");
+    let function = &set[18..];
+    let first = short(function, 6);
+    assert_eq!((short(function, 2), function[4]), (2, 0));
+    let function = &function[first..];
+    assert_eq!((function[4], short(function, 6)), (1, function.len()));
+}
+
 #[test]
 fn specification_names_every_number() {
     for code in NakCode::NAMED {
