@@ -188,6 +188,69 @@ fn hex(bytes: &[u8]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+#[test]
+fn sealed_packet_that_was_changed_anywhere_does_not_open() {
+    let (host, reader) = example_channels();
+    let good = vector("FRAME");
+    // Magic, version, flags and reserved byte are refused before; the checksum is made right for each.
+    let covered = [5]
+        .into_iter()
+        .chain(8..12)
+        .chain(16..20)
+        .chain(24..good.len());
+    for at in covered {
+        for bit in 0..8 {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << bit;
+            finish_sealed(&mut bytes);
+            let packet = decode(&bytes).unwrap().unwrap();
+            assert_eq!(
+                host.open(packet).unwrap_err(),
+                ProtocolError::NotAuthentic,
+                "byte {at}"
+            );
+        }
+    }
+    let packet = || decode(&good).unwrap().unwrap();
+    let own = reader.open(packet()).unwrap_err();
+    assert_eq!(own, ProtocolError::NotAuthentic, "not its own words");
+    let mut short = packet();
+    short.payload.truncate(15);
+    assert_eq!(host.open(short).unwrap_err(), ProtocolError::NotAuthentic);
+    let clear = decode(&Command::Ping(1).encode(1)).unwrap().unwrap();
+    assert_eq!(host.open(clear).unwrap_err(), ProtocolError::NotSealed(5));
+    assert!(host.open(packet()).is_ok());
+}
+
+#[test]
+fn claim_that_was_changed_anywhere_is_not_believed() {
+    let connected = Connected::parse(&payload_of::<CONNECTED_LEN>("CONNECTED")).unwrap();
+    let connect = Connect::parse(&payload_of::<CONNECT_LEN>("CONNECT")).unwrap();
+    let info = example_info();
+    let transcript = connect::transcript([1, 1, 0, 0], &info, &connect, &connected);
+    let message = connect::signed_message(&transcript);
+    let believed = |claim: &[u8], signature: &[u8; 64]| {
+        claim::Claim::parse(claim).is_ok_and(|claim| {
+            let proof = (&message[..], signature);
+            Trust::development().check(&claim, &info, proof).is_ok()
+        })
+    };
+    assert!(believed(&connected.claim, &connected.signature));
+    for at in 0..connected.claim.len() {
+        let mut claim = connected.claim;
+        claim[at] ^= 1;
+        assert!(!believed(&claim, &connected.signature), "byte {at}");
+    }
+    for at in 0..64 {
+        let mut signature = connected.signature;
+        signature[at] ^= 1;
+        assert!(
+            !believed(&connected.claim, &signature),
+            "byte {at} of the signature"
+        );
+    }
+}
+
 /// The descriptors of a configuration, one after the other.
 fn descriptors(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut all = Vec::new();
