@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 use crate::clock::{Bell, Clock, SystemClock};
 use crate::dfu::{DfuBus, DfuPort, Mode};
 use crate::hotplug::{Bus, ReaderAddress};
+use crate::limits::EMULATED_TRANSFER_LEN;
 use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
@@ -250,7 +251,7 @@ impl Transport for EmulatedTransport {
     }
 
     fn bulk_in(&mut self, timeout: Duration) -> Result<BulkRead<'_>, TransportError> {
-        let (bytes, last) = self.until(timeout, Device::bulk_in)?;
+        let (bytes, last) = self.until(timeout, |device| device.bulk_in(EMULATED_TRANSFER_LEN))?;
         self.received = bytes;
         Ok(BulkRead {
             bytes: &self.received,

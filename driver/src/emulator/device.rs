@@ -15,7 +15,7 @@ use super::pipe::Pipe;
 use super::script::Line;
 use super::sensor::{Sensor, Subject};
 use crate::dfu::{Mode, State, request};
-use crate::limits::{EMULATED_TRANSFER_LEN, EMULATOR_INBOX_MAX};
+use crate::limits::EMULATOR_INBOX_MAX;
 use crate::maker::Birth;
 use crate::protocol::{
     CONTROL_ABORT, CONTROL_INFO, EVENT_LEN, EventKind, HandState, Pattern, finish_sealed,
@@ -313,7 +313,8 @@ impl Device {
         Some(Ok(()))
     }
 
-    pub(super) fn bulk_in(&mut self) -> Transfer<(Zeroizing<Vec<u8>>, bool)> {
+    /// One transfer of at most `room` bytes, whole packets.
+    pub(super) fn bulk_in(&mut self, room: usize) -> Transfer<(Zeroizing<Vec<u8>>, bool)> {
         if self.halted {
             return Some(Err(TransportError::Stalled));
         }
@@ -331,7 +332,7 @@ impl Device {
         match self.transfer() {
             // Started anew: what was to be sent is forgotten.
             Ok(()) if self.pipe.is_empty() => None,
-            outcome => Some(outcome.map(|()| self.pipe.transfer(EMULATED_TRANSFER_LEN))),
+            outcome => Some(outcome.map(|()| self.pipe.transfer(room))),
         }
     }
 
