@@ -124,7 +124,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A key that is not one. Remedy: make another with `palm-reader make-keys`.
+/// A key that is not one. Remedy: make another with `palm-reader make keys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a P-256 private key in PKCS#8 form")]
 pub struct KeyError;

@@ -53,7 +53,7 @@ pub struct ServiceConfig {
 pub struct ReaderConfig {
     /// `"usb"` or `"emulated"`.
     pub kind: ReaderKind,
-    /// Makers' roots, each 128 hexadecimal digits as `palm-reader make-keys` prints them.
+    /// Makers' roots, each 128 hexadecimal digits as `palm-reader make keys` prints them.
     #[serde(default)]
     pub roots: Vec<HexOf<PublicKey>>,
     /// SHA-256 of every firmware image that may speak, each 64 hexadecimal digits as `palm-reader attest` prints them.
