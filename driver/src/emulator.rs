@@ -21,7 +21,6 @@ mod firmware;
 mod flash;
 mod loader;
 mod pipe;
-pub use flash::emulator_firmware;
 pub mod script;
 pub mod sensor;
 
@@ -39,6 +38,7 @@ use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 use device::{Claim, Device};
+pub use flash::emulator_firmware;
 use script::{Line, ScriptError};
 use sensor::Sensor;
 
