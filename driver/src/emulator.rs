@@ -8,12 +8,18 @@
 //! the same each time. A picture is therefore rendered inside a transport call, which may exceed
 //! that call's timeout by the time the sensor takes.
 //!
-//! Not here: cabling to a kernel. The firmware knows nothing of this module's handle and
+//! It proves itself by the development root ([`crate::maker`]), or by a maker's if it was born so, and takes firmware
+//! by DFU.
+//!
+//! Not here: how long its LEDs shine a second (`PROTOCOL.md` section 11): they shine on nobody, and benches take bursts
+//! one after the other. Nor cabling to a kernel. The firmware knows nothing of this module's handle and
 //! transport; another way in is another caller of `device`.
 
 mod device;
 mod faults;
 mod firmware;
+mod flash;
+mod loader;
 mod pipe;
 pub mod script;
 pub mod sensor;
@@ -25,10 +31,14 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
+use crate::dfu::{DfuBus, DfuPort, Mode};
 use crate::hotplug::{Bus, ReaderAddress};
+use crate::limits::EMULATED_TRANSFER_LEN;
+use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 use device::{Claim, Device};
+pub use flash::emulator_firmware;
 use script::{Line, ScriptError};
 use sensor::Sensor;
 
@@ -76,11 +86,25 @@ impl EmulatorHandle {
         )
     }
 
-    /// A reader with a serial number and a clock of the caller's.
+    /// A development reader with a serial number and a clock of the caller's.
     #[must_use]
     pub fn with_config(sensor: Box<dyn Sensor>, config: EmulatorConfig) -> Self {
-        let EmulatorConfig { serial, clock } = config;
-        let device = Mutex::new(Device::new(sensor, &serial));
+        let serial: String = config
+            .serial
+            .chars()
+            .filter(|c| (' '..='~').contains(c))
+            .take(24)
+            .collect();
+        let birth = Maker::development().device(&serial);
+        Self::born(sensor, birth, config)
+    }
+
+    /// A reader of a maker's, under whose root it proves itself. Its serial number is the certificate's.
+    #[must_use]
+    pub fn born(sensor: Box<dyn Sensor>, birth: Birth, config: EmulatorConfig) -> Self {
+        let EmulatorConfig { clock, .. } = config;
+        let serial = birth.device.serial.clone();
+        let device = Mutex::new(Device::new(sensor, birth));
         Self {
             shared: Arc::new(Shared {
                 device,
@@ -148,6 +172,13 @@ impl EmulatorHandle {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.shared.device().is_idle()
+    }
+
+    /// Where the device stands, in a few numbers: for tests that count what they have seen.
+    #[cfg(test)]
+    pub(crate) fn standing(&self) -> Vec<u8> {
+        let device = self.shared.device.lock();
+        device.unwrap_or_else(PoisonError::into_inner).standing()
     }
 
     fn claim(&self) -> Result<EmulatedTransport, TransportError> {
@@ -224,7 +255,7 @@ impl Transport for EmulatedTransport {
     }
 
     fn bulk_in(&mut self, timeout: Duration) -> Result<BulkRead<'_>, TransportError> {
-        let (bytes, last) = self.until(timeout, Device::bulk_in)?;
+        let (bytes, last) = self.until(timeout, |device| device.bulk_in(EMULATED_TRANSFER_LEN))?;
         self.received = bytes;
         Ok(BulkRead {
             bytes: &self.received,
@@ -257,6 +288,61 @@ impl Transport for EmulatedTransport {
 impl Drop for EmulatedTransport {
     fn drop(&mut self) {
         self.shared.device().release(self.claim);
+    }
+}
+
+/// The DFU interface of one plugging-in of an emulated reader.
+struct EmulatedDfu {
+    shared: Arc<Shared>,
+    plug: u64,
+}
+
+impl fmt::Debug for EmulatedDfu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmulatedDfu({})", self.shared.serial)
+    }
+}
+
+impl DfuPort for EmulatedDfu {
+    fn send(
+        &mut self,
+        request: u8,
+        value: u16,
+        data: &[u8],
+        _: Duration,
+    ) -> Result<(), TransportError> {
+        let now = self.shared.clock.now();
+        let sent = self
+            .shared
+            .device()
+            .dfu_send(self.plug, (request, value), data, now);
+        self.shared.bell.ring(); // it may have left the bus
+        sent
+    }
+
+    fn receive(
+        &mut self,
+        request: u8,
+        length: u16,
+        _: Duration,
+    ) -> Result<Vec<u8>, TransportError> {
+        let mut bytes = self.shared.device().dfu_receive(self.plug, request)?;
+        bytes.truncate(usize::from(length));
+        self.shared.bell.ring();
+        Ok(bytes)
+    }
+}
+
+impl DfuBus for EmulatorHandle {
+    fn open(&mut self, serial: &str, mode: Mode) -> Result<Box<dyn DfuPort>, TransportError> {
+        let plug = self.shared.device().dfu(mode);
+        match plug {
+            Some(plug) if self.shared.serial == serial => Ok(Box::new(EmulatedDfu {
+                shared: Arc::clone(&self.shared),
+                plug,
+            })),
+            _ => Err(TransportError::Disconnected),
+        }
     }
 }
 

@@ -59,7 +59,7 @@ const EDGES: [(&str, &[&str]); 6] = [
 const PLACES: [(&str, &[&str]); 11] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
-    ("nusb", &["driver/src/usb.rs"]),
+    ("nusb", &["driver/src/dfu/usb.rs", "driver/src/usb.rs"]),
     ("hpke", &["proto/src/envelope.rs"]),
     ("rcgen", &["server/src/pki.rs"]),
     (
@@ -69,8 +69,9 @@ const PLACES: [(&str, &[&str]); 11] = [
     (
         "ring",
         &[
-            "driver/till/src/entropy.rs",        // randomness
-            "server/src/entropy.rs",             // randomness
+            "driver/src/protocol/crypto.rs", // the reader's session and its maker's statements
+            "driver/till/src/entropy.rs",    // randomness
+            "server/src/entropy.rs",         // randomness
             "server/src/gallery/sealed/keys.rs", // derivation, sealing and streams of the sealed gallery
             "server/src/pki.rs",                 // fingerprints
             "server/src/vault.rs",               // sealing at rest

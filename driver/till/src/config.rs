@@ -10,7 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use palm_driver::{
+    Trust,
+    protocol::crypto::{PublicKey, from_hex},
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{limits, offline::OfflineConfig};
 
@@ -45,12 +49,73 @@ pub struct ServiceConfig {
     pub key: PathBuf,
 }
 
-/// Which reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Which reader, and whom it must prove itself to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReaderConfig {
     /// `"usb"` or `"emulated"`.
     pub kind: ReaderKind,
+    /// Makers' roots, each 128 hexadecimal digits as `palm-reader make keys` prints them.
+    #[serde(default)]
+    pub roots: Vec<HexOf<PublicKey>>,
+    /// SHA-256 of every firmware image that may speak, each 64 hexadecimal digits as `palm-reader attest` prints them.
+    #[serde(default)]
+    pub firmware_allowed: Vec<HexOf<[u8; 32]>>,
+    /// Lowest security version of firmware that may speak.
+    #[serde(default)]
+    pub security_version_min: u32,
+    /// Believe the development root, whose private key is published. The emulated reader has no other.
+    #[serde(default)]
+    pub development: bool,
+}
+
+impl ReaderConfig {
+    /// Which readers the till believes.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        Trust {
+            roots: self.roots.iter().map(|root| root.0).collect(),
+            firmware_allowed: self
+                .firmware_allowed
+                .iter()
+                .map(|digest| digest.0)
+                .collect(),
+            security_version_min: self.security_version_min,
+            development: self.development || self.kind == ReaderKind::Emulated,
+        }
+    }
+
+    /// What is missing for a till that could serve anybody.
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        if !self.roots.is_empty() && self.firmware_allowed.is_empty() {
+            let remedy = "list the firmware that may speak; `palm-reader attest` prints a reader's";
+            return Some(("reader.firmware_allowed", remedy));
+        }
+        if self.roots.is_empty() && !self.trust().development {
+            let remedy = "write the root of your reader's maker, so that no other device can feed palms; to try out \
+                          a development reader, write development = true";
+            return Some(("reader.roots", remedy));
+        }
+        None
+    }
+}
+
+/// A value written as hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HexOf<T>(pub T);
+
+impl<'de> Deserialize<'de> for HexOf<PublicKey> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for HexOf<[u8; 32]> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        from_hex(&text).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// Where palms come from.
@@ -157,6 +222,9 @@ impl Config {
         let wrong = |offline: &OfflineConfig| !(1..=10_080).contains(&offline.seen_within_min);
         if config.offline.as_ref().is_some_and(wrong) {
             return Err(value("offline.seen_within_min", "write 1 to 10080 minutes"));
+        }
+        if let Some((key, remedy)) = config.reader.lacks() {
+            return Err(value(key, remedy));
         }
         config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)

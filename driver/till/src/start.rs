@@ -180,7 +180,9 @@ async fn assemble(config: &Config) -> Result<Assembled, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (bus, emulator) = bus_of(config.reader.kind, &clock);
     let (said, news) = mpsc::channel(limits::NEWS_MAX);
-    let reader = ReaderHandle::start(bus, Arc::clone(&clock), Box::new(entropy::system), said)
+    let trust = config.reader.trust();
+    let entropy = Box::new(entropy::system);
+    let reader = ReaderHandle::start(bus, trust, Arc::clone(&clock), entropy, said)
         .map_err(StartError::System)?;
     let (snapshots, seen) = watch::channel(Arc::from("{}"));
     let (asked, commands) = mpsc::channel(limits::COMMANDS_MAX);
