@@ -19,6 +19,10 @@ use crate::{
     pki::Fingerprint,
 };
 
+pub mod rails;
+
+use rails::Rails;
+
 /// Port that palmd listens on when the configuration says nothing.
 pub const PORT_DEFAULT: u16 = 7443;
 const SHOP_NAME_MAX: usize = 64;
@@ -49,6 +53,9 @@ pub struct Config {
     /// Log lines.
     #[serde(default)]
     pub log: Log,
+    /// Ways to move money outside the house.
+    #[serde(default, skip_serializing_if = "Rails::is_empty")]
+    pub rails: Rails,
 }
 
 /// Whose payments these are.
@@ -288,6 +295,7 @@ impl Config {
             operators,
             identification,
             limits,
+            rails,
             ..
         } = self;
         let faults = [
@@ -295,14 +303,20 @@ impl Config {
             operators.fault(),
             identification.fault(),
             limits.fault(),
+            rails.fault(),
         ];
         faults.into_iter().flatten().next()
     }
 
     fn settle_paths(&mut self, folder: &Path) {
         let Self {
-            tls, store, keys, ..
+            tls,
+            store,
+            keys,
+            rails,
+            ..
         } = self;
+        rails.settle_paths(folder);
         let stored = match store {
             StoreConfig::Memory {} => None,
             StoreConfig::Sled { path } => Some(path),

@@ -9,6 +9,8 @@ use std::fmt;
 
 use palm_proto::{id::PaymentId, money::Money, reason::ReasonCode};
 
+pub mod iso8583;
+pub mod stripe;
 pub(crate) mod wallet;
 
 /// A rail that is reached over a network.

@@ -11,6 +11,7 @@ use palm_driver::{
 };
 use palm_models::template::{Hand, OrientationCode, Template};
 use palm_proto::v1;
+use palm_server::{config::rails::Encoding, rail};
 use palm_tests::settings;
 use prost::Message;
 
@@ -56,6 +57,16 @@ fn targets() -> Vec<Target> {
             texts(&[PALMD_CONFIG]),
         ),
         (
+            "server_host_frames",
+            rail::iso8583::fuzz_frames,
+            host_frames(),
+        ),
+        (
+            "server_host_message",
+            rail::iso8583::fuzz_message,
+            host_messages(),
+        ),
+        (
             "server_page_token",
             palm_server::fuzz_page_token,
             texts(&["", "00ff", "6162"]),
@@ -69,6 +80,11 @@ fn targets() -> Vec<Target> {
             "server_sealed",
             palm_server::vault::fuzz_sealed,
             vec![vec![1; 64]],
+        ),
+        (
+            "server_webhook",
+            rail::stripe::fuzz_webhook,
+            texts(&WEBHOOKS),
         ),
         (
             "till_command",
@@ -90,6 +106,10 @@ const COMMANDS: [&str; 3] = [
     r#"{"command":"charge","amount_minor":4500}"#,
     r#"{"command":"enrol_name","display_name":"Seven"}"#,
     r#"{"command":"enrol_consent","notice_version":"2026-11"}"#,
+];
+const WEBHOOKS: [&str; 2] = [
+    "t=0,v1=0000000000000000000000000000000000000000000000000000000000000000\n{}",
+    r#"{"id":"evt_1","type":"charge.refunded","data":{"object":{"id":"ch_1","payment_intent":"pi_1"}}}"#,
 ];
 const JOURNAL: &str = concat!(
     r#"{"sent":{"payment":"payments/00000000-0000-4000-8000-000000000001","amount_minor":1,"currency":"KRW"}}"#,
@@ -136,6 +156,35 @@ fn packets() -> Vec<Vec<u8>> {
     ]
     .concat();
     vec![whole, halves]
+}
+
+/// An answer of an acquirer's host in each layout.
+fn host_messages() -> Vec<Vec<u8>> {
+    let answer = rail::iso8583::Message::new(rail::iso8583::Mti::AUTHORISATION.answer())
+        .with(4, "4500")
+        .with(11, "123")
+        .with(37, "632910000123")
+        .with(38, "A00123")
+        .with(39, "00")
+        .with(44, "words")
+        .with(90, "0");
+    let layouts = [Encoding::Ascii, Encoding::AsciiHex, Encoding::Packed];
+    let codec = |encoding| rail::iso8583::Codec {
+        encoding,
+        response_code_packed: false,
+    };
+    layouts
+        .map(|encoding| codec(encoding).encode(&answer).unwrap())
+        .to_vec()
+}
+
+/// A byte that chooses how, then frames: lengths of two bytes, four bytes and four digits.
+fn host_frames() -> Vec<Vec<u8>> {
+    vec![
+        b"\x00\x00\x03one\x00\x00\x00\x02ab".to_vec(),
+        b"\x01\x00\x00\x00\x03one".to_vec(),
+        b"\x820008TPDU!one".to_vec(),
+    ]
 }
 
 fn frame() -> Vec<u8> {

@@ -55,7 +55,7 @@ const EDGES: [(&str, &[&str]); 6] = [
 ];
 
 /// The files that may name an outside crate which touches hardware, pixels, disk or crypto; tests aside.
-const PLACES: [(&str, &[&str]); 8] = [
+const PLACES: [(&str, &[&str]); 9] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
     ("nusb", &["driver/src/usb.rs"]),
@@ -72,10 +72,12 @@ const PLACES: [(&str, &[&str]); 8] = [
             "server/src/entropy.rs",             // randomness
             "server/src/gallery/sealed/keys.rs", // derivation, sealing and streams of the sealed gallery
             "server/src/pki.rs",                 // fingerprints
+            "server/src/rail/stripe/webhook.rs", // signatures of the provider's messages
             "server/src/vault.rs",               // sealing at rest
         ],
     ),
     ("rustix", &["tests/src/process.rs"]),
+    ("rustls", &["server/src/rail/stripe/client.rs"]),
 ];
 
 struct Source {

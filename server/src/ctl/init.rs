@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 use super::{CtlError, InitArguments, link, link::Operator};
 use crate::{
     clock::Clock,
-    config::{Config, Identification, Keys, Limits, Log, Operators, Shop, StoreConfig, Tls},
+    config::{
+        Config, Identification, Keys, Limits, Log, Operators, Shop, StoreConfig, Tls, rails::Rails,
+    },
     entropy::Entropy,
     files::{self, FileError, KEY_BYTES},
     pki::{Authority, Credential, Fingerprint},
@@ -124,6 +126,7 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
         identification: Identification::default(),
         limits: Limits::default(),
         log: Log::default(),
+        rails: Rails::default(),
     };
     let text = toml::to_string(&config).expect("invariant: every field of a configuration is TOML");
     // Read back, so that a bad shop name or currency is told by the same words as at palmd's start.
