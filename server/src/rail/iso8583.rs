@@ -12,8 +12,8 @@
 //! the [trace book](self#the-trace-book) knows its number, also after a crash. A host that had it already answers as
 //! before; this is the acquirer's part of the agreement.
 //!
-//! **Looking up** does not exist in ISO 8583: the answer is always unknown. A step in doubt is reversed, again and again
-//! until the host acknowledges; captures and voids in doubt are sent again, which is the same.
+//! **Looking up** does not exist in ISO 8583: the answer is always unknown. A step in doubt is reversed, again and
+//! again until the host acknowledges; captures and voids in doubt are sent again, which is the same.
 //!
 //! **Cards.** Field 2 and all other fields of a card are absent: a token of the acquirer stands in a private field, 48
 //! unless configured otherwise.
@@ -139,7 +139,7 @@ impl Iso8583 {
                         .with(3, REFUND)
                         .with(37, own.retrieval())
                         .with_some(38, original.code.as_deref())
-                        .with(90, original.data(Mti::ADVICE)),
+                        .with(90, original.data(Mti::AUTHORISATION)),
                 )
             }
             Action::Capture => {

@@ -117,8 +117,8 @@ impl Stripe {
         }
     }
 
-    /// Makes a page to save a card on. `request` makes it once; `back_url` is where the provider's page leads when it is
-    /// done or given up.
+    /// Makes a page to save a card on. `request` makes it once; `back_url` is where the provider's page leads when it
+    /// is done or given up.
     ///
     /// # Errors
     /// [`SaveError`]; a card number in `request` or `back_url` is refused.
