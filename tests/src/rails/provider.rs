@@ -50,6 +50,7 @@ struct Desk {
     pages: BTreeMap<String, String>,
     methods: BTreeMap<String, Option<String>>,
     requests: Vec<String>,
+    fails_next: bool,
 }
 
 #[derive(Debug)]
@@ -133,6 +134,7 @@ impl Provider {
             pages: BTreeMap::new(),
             methods: BTreeMap::new(),
             requests: Vec::new(),
+            fails_next: false,
         }));
         let at = Arc::clone(&desk);
         let stage = Stage::start(move |stream| {
@@ -157,6 +159,11 @@ impl Provider {
     /// What goes wrong with the next request.
     pub fn disturb(&self, fault: Fault) {
         lock(&self.desk).faults.push_back(fault);
+    }
+
+    /// It gives the next request up half-way, before it has had an effect, and says so again to the same key.
+    pub fn fail_next(&self) {
+        lock(&self.desk).fails_next = true;
     }
 
     /// Its books.
@@ -309,6 +316,9 @@ impl Desk {
     }
 
     fn act(&mut self, request: &Request) -> Reply {
+        if std::mem::take(&mut self.fails_next) {
+            return (500, json!({"error": {"type": "api_error"}}));
+        }
         let parts: Vec<&str> = request.path.trim_start_matches("/v1/").split('/').collect();
         match (request.verb.as_str(), parts.as_slice()) {
             ("POST", ["payment_intents"]) => self.authorise(&request.form),

@@ -212,6 +212,36 @@ async fn a_step_of_the_day_before_is_looked_up_and_not_done_again() -> Result<()
 }
 
 #[tokio::test]
+async fn what_the_provider_gave_up_is_looked_for_before_it_is_said_to_be_undone() -> Result<()> {
+    let bench = OurProvider::start()?;
+    let step = bench.step(1, provider::GOOD);
+    bench.provider.fail_next();
+    for _ in 0..2 {
+        assert_eq!(bench.rail.send(&step).await, Answer::Unknown);
+        assert_eq!(bench.rail.reverse(&step).await, Answer::Unknown);
+    }
+    bench.clock.advance(Duration::from_secs(61));
+    assert_eq!(bench.rail.look_up(&step).await, Answer::NotSent);
+    approved(bench.rail.reverse(&step).await)?;
+    assert_eq!(bench.provider.books(), Books::default());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_step_sent_again_long_after_its_first_time_may_be_on_its_way_again() -> Result<()> {
+    let bench = OurProvider::start()?;
+    let step = bench.step(1, provider::GOOD);
+    bench.clock.advance(Duration::from_secs(3600));
+    assert_eq!(bench.rail.look_up(&step).await, Answer::NotSent);
+    bench.provider.disturb(Fault::DropRequest);
+    assert_eq!(bench.rail.send(&step).await, Answer::Unknown);
+    assert_eq!(bench.rail.look_up(&step).await, Answer::Unknown);
+    bench.clock.advance(Duration::from_secs(61));
+    assert_eq!(bench.rail.look_up(&step).await, Answer::NotSent);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_turns_requests_away_at_the_door_is_told_from_what_may_have_acted() -> Result<()> {
     let bench = OurProvider::start()?;
     let folder = tempfile::tempdir()?;

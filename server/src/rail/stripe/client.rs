@@ -30,6 +30,8 @@ pub(super) enum Silence {
     NotSent,
     /// It may have been carried out.
     Unknown,
+    /// The provider gave it up half-way (status 500) and is done with it: it has had what effect it will have.
+    GivenUp,
 }
 
 /// What the provider said to a request that it looked at.
@@ -264,6 +266,10 @@ fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<Said<T>, Silenc
         429 => {
             tracing::warn!("provider: too many requests");
             Err(Silence::NotSent)
+        }
+        500 if serde_json::from_slice::<ErrorBody>(body).is_ok() => {
+            tracing::warn!("provider: failed half-way");
+            Err(Silence::GivenUp)
         }
         _ => {
             tracing::warn!(status, "provider: no answer that can be used");
