@@ -10,8 +10,11 @@ use std::fmt;
 use palm_proto::{id::PaymentId, money::Money, reason::ReasonCode};
 
 pub mod iso8583;
+mod sendings;
 pub mod stripe;
 pub(crate) mod wallet;
+
+pub use sendings::SETTLED_AFTER;
 
 /// A rail that is reached over a network.
 ///

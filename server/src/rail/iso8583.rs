@@ -13,7 +13,9 @@
 //! before; this is the acquirer's part of the agreement.
 //!
 //! **Looking up** does not exist in ISO 8583: the answer is always unknown. A step in doubt is reversed, again and
-//! again until the host acknowledges; captures and voids in doubt are sent again, which is the same.
+//! again until the host acknowledges; captures and voids in doubt are sent again, which is the same. That a host has no
+//! trace of what is reversed is believed [`SETTLED_AFTER`](super::SETTLED_AFTER) it was last sent, and not before: it
+//! may come after its reversal.
 //!
 //! **Cards.** Field 2 and all other fields of a card are absent: a token of the acquirer stands in a private field, 48
 //! unless configured otherwise.
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use palm_proto::reason::ReasonCode;
 
-use super::{Action, Answer, Rail, Reference, Step};
+use super::{Action, Answer, Rail, Reference, Step, sendings::Sendings};
 use crate::{clock::Clock, config::rails::Iso8583Config};
 
 mod book;
@@ -58,6 +60,7 @@ pub struct Iso8583 {
     book: Arc<TraceBook>,
     config: Iso8583Config,
     clock: Arc<dyn Clock>,
+    sendings: Sendings,
 }
 
 impl Iso8583 {
@@ -84,6 +87,7 @@ impl Iso8583 {
             framing,
             book,
             config: config.clone(),
+            sendings: Sendings::new(Arc::clone(&clock)),
             clock,
         })
     }
@@ -188,7 +192,10 @@ impl Rail for Iso8583 {
         match self.link.ask(&message, self.framing).await {
             Heard::Answer(heard) => self.answer(step, trace, &heard),
             Heard::NotSent => Answer::NotSent,
-            Heard::Unknown => Answer::Unknown,
+            Heard::Unknown => {
+                self.sendings.note(step.id);
+                Answer::Unknown
+            }
         }
     }
 
@@ -224,10 +231,15 @@ impl Rail for Iso8583 {
         let original = Original::of(step, number);
         let message = original.put(message.with(3, processing), mti);
         match self.link.ask(&message, self.framing).await {
-            Heard::Answer(heard) if heard.field(39).is_some_and(is_undone) => {
-                approved(original.write())
+            Heard::Answer(heard) => {
+                let is_settled = self.sendings.is_settled(step);
+                let is_undone = |code| is_undone(code, is_settled);
+                match heard.field(39) {
+                    Some(code) if is_undone(code) => approved(original.write()),
+                    _ => Answer::Unknown,
+                }
             }
-            Heard::Answer(_) | Heard::NotSent | Heard::Unknown => Answer::Unknown,
+            Heard::NotSent | Heard::Unknown => Answer::Unknown,
         }
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! **Looking up.** The step's id stands in the metadata of the payment or refund. It is looked for in lists, which are
 //! consistent, and not by the provider's search, which lags behind. "No trace" is only said of a step that was last sent
-//! [`SETTLED_AFTER`] ago: a request can still be on its way when its connection is long gone. For as long after a start
+//! [`SETTLED_AFTER`](super::SETTLED_AFTER) ago: a request can still be on its way when its connection is long gone. For as long after a start
 //! it is said of none, for what the process before it sent.
 //!
 //! **Reversing.** The authorisation is sent once more under the same key: that names the payment it made, or makes it
@@ -25,16 +25,11 @@
 //! Written against the public API reference; it has spoken to other people's stand-ins and to our own, never to the
 //! provider itself.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use palm_proto::{money::Money, reason::ReasonCode};
 
-use super::{Action, Answer, Rail, Reference, Step, StepId};
+use super::{Action, Answer, Rail, Reference, Step, StepId, sendings::Sendings};
 use crate::{clock::Clock, config::rails::StripeConfig, files::FileError};
 
 mod client;
@@ -49,10 +44,6 @@ pub use webhook::{BODY_MAX, TOLERANCE_S, Webhook, WebhookError, WebhookEvent, fu
 use client::{Client, Form, Reach, Said, Silence, certificates};
 use wire::{IntentStatus, Page, PaymentIntent, Refund};
 
-/// A step without a trace is only said to be [`Answer::NotSent`] so long after it was last sent.
-pub const SETTLED_AFTER: Duration = Duration::from_secs(60);
-/// Steps whose last sending is remembered.
-const SENT_MAX: usize = 65_536;
 /// The provider forgets idempotency keys after a day; an hour is left for clocks that differ.
 const KEY_LIFE: Duration = Duration::from_secs(23 * 3600);
 /// Payments and refunds a page, and pages looked through.
@@ -67,16 +58,7 @@ const ROOTS_MAX: u64 = 1 << 20;
 pub struct Stripe {
     client: Client,
     clock: Arc<dyn Clock>,
-    sendings: Mutex<Sendings>,
-}
-
-/// What may still be on its way.
-#[derive(Debug)]
-struct Sendings {
-    /// When steps were last sent, in microseconds since 1970, those of the last [`SETTLED_AFTER`].
-    last_us: BTreeMap<StepId, u64>,
-    /// Of steps that do not stand there it is only known that they were not sent since this.
-    forgot_us: u64,
+    sendings: Sendings,
 }
 
 /// Why there is no rail.
@@ -125,14 +107,10 @@ impl Stripe {
             connect_timeout: config.connect_timeout(),
             timeout: config.timeout(),
         };
-        let sendings = Sendings {
-            last_us: BTreeMap::new(),
-            forgot_us: clock.now().micros(),
-        };
         Ok(Self {
             client: Client::new(reach, key),
+            sendings: Sendings::new(Arc::clone(&clock)),
             clock,
-            sendings: Mutex::new(sendings),
         })
     }
 
@@ -140,44 +118,17 @@ impl Stripe {
         Duration::from_micros(self.clock.now().micros().saturating_sub(step.time_us))
     }
 
-    /// Notes that a step is on its way from now on.
-    fn note_sending(&self, step: StepId) {
-        let now_us = self.clock.now().micros();
-        let mut sendings = self.sendings();
-        let Sendings { last_us, forgot_us } = &mut *sendings;
-        last_us.retain(|_, sent_us| !is_settled(now_us, *sent_us));
-        if last_us.len() >= SENT_MAX {
-            last_us.clear();
-            *forgot_us = now_us;
-        }
-        last_us.insert(step, now_us);
-    }
-
-    /// Whether nothing of a step can still be on its way.
-    fn is_settled(&self, step: &Step) -> bool {
-        let now_us = self.clock.now().micros();
-        let sendings = self.sendings();
-        let last_us = sendings.last_us.get(&step.id);
-        is_settled(now_us, step.time_us)
-            && is_settled(now_us, *last_us.unwrap_or(&sendings.forgot_us))
-    }
-
-    /// Nothing panics while it holds the lock; were it so, what is noted would still be right.
-    fn sendings(&self) -> MutexGuard<'_, Sendings> {
-        self.sendings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sends a step for the first time, or again while the provider still knows its key.
     async fn ask(&self, step: &Step) -> Answer {
         // At both ends: it is on its way in between, and may be after a time-out.
-        self.note_sending(step.id);
+        self.sendings.note(step.id);
         let answer = match step.action {
             Action::Authorise => self.authorise(step).await,
             Action::Capture | Action::Void => self.settle(step).await,
             Action::Refund => self.refund(step).await,
         };
         if answer == Answer::Unknown {
-            self.note_sending(step.id);
+            self.sendings.note(step.id);
         }
         answer
     }
@@ -385,7 +336,7 @@ impl Stripe {
     }
 
     fn no_trace(&self, step: &Step) -> Answer {
-        if self.is_settled(step) {
+        if self.sendings.is_settled(step) {
             Answer::NotSent
         } else {
             Answer::Unknown
@@ -404,7 +355,7 @@ impl Stripe {
                 // Declined, then or now: nothing is held.
                 Ok(Said::Refused(_)) => return approved("none"),
                 Err(Silence::NotSent | Silence::Unknown) => {
-                    self.note_sending(step.id);
+                    self.sendings.note(step.id);
                     return Answer::Unknown;
                 }
                 // What came of it is found out below; the key says no more.
@@ -473,10 +424,6 @@ impl From<Silence> for Answer {
             Silence::Unknown | Silence::GivenUp => Self::Unknown,
         }
     }
-}
-
-fn is_settled(now_us: u64, sent_us: u64) -> bool {
-    Duration::from_micros(now_us.saturating_sub(sent_us)) >= SETTLED_AFTER
 }
 
 /// A step's id in hex.

@@ -267,6 +267,30 @@ async fn after_a_restart_a_step_in_doubt_is_reversed_under_the_number_of_its_fir
     Ok(())
 }
 
+#[tokio::test]
+async fn no_trace_of_what_may_still_arrive_is_not_taken_for_undone() -> Result<()> {
+    let bench = OurHost::start()?;
+    let step = bench.step(1);
+    bench.clock.advance(Duration::from_secs(3600));
+    bench.host.disturb(Fault::DropRequest);
+    assert_eq!(bench.rail.send(&step).await, Answer::Unknown);
+    let watch = Stopwatch::start();
+    // Until the line is up again and the host has said that it knows nothing of it.
+    while !bench
+        .heard()
+        .iter()
+        .any(|message| message.mti.first() == Mti::REVERSAL)
+    {
+        assert_eq!(bench.rail.reverse(&step).await, Answer::Unknown);
+        ensure!(watch.elapsed() < PATIENCE, "never reversed");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.rail.reverse(&step).await, Answer::Unknown);
+    bench.clock.advance(Duration::from_secs(61));
+    approved(bench.rail.reverse(&step).await)?;
+    Ok(())
+}
+
 fn step_never(clock: &ManualClock) -> Step {
     step(99, Action::Authorise, None, now_us(clock))
 }

@@ -41,9 +41,10 @@ pub(super) fn meaning(code: &str, action: Action, is_repeat: bool) -> Meaning {
 }
 
 /// Whether, after this answer to a reversal, it is as if the reversed had never been: it was undone, had been undone
-/// before, or the host has no trace of it.
-pub(super) fn is_undone(code: &str) -> bool {
-    matches!(code, "00" | "21" | "25" | "94")
+/// before, or the host has no trace of it. The last only counts when the reversed can no longer arrive after its
+/// reversal.
+pub(super) fn is_undone(code: &str, is_settled: bool) -> bool {
+    matches!(code, "00" | "94") || is_settled && matches!(code, "21" | "25")
 }
 
 /// The number of a currency in ISO 4217.

@@ -224,7 +224,8 @@ fn response_codes_mean_what_the_standard_says() {
     }
     assert_eq!(meaning("94", Action::Capture, true), Meaning::Approved);
     assert_eq!(meaning("94", Action::Capture, false), Meaning::Unclear);
-    assert!(is_undone("00") && is_undone("25") && !is_undone("96"));
+    assert!(is_undone("00", false) && is_undone("25", true));
+    assert!(!is_undone("25", false) && !is_undone("96", true));
 }
 
 #[test]
