@@ -11,9 +11,9 @@
 //! step is looked up first, and only sent where the provider has no trace of it.
 //!
 //! **Looking up.** The step's id stands in the metadata of the payment or refund. It is looked for in lists, which are
-//! consistent, and not by the provider's search, which lags behind. "No trace" is only said of a step that was last sent
-//! [`SETTLED_AFTER`](super::SETTLED_AFTER) ago: a request can still be on its way when its connection is long gone. For as long after a start
-//! it is said of none, for what the process before it sent.
+//! consistent, and not by the provider's search, which lags behind. "No trace" is only said of a step that was last
+//! sent [`SETTLED_AFTER`](super::SETTLED_AFTER) ago: a request can still be on its way when its connection is long
+//! gone. For as long after a start it is said of none, for what the process before it sent.
 //!
 //! **Reversing.** The authorisation is sent once more under the same key: that names the payment it made, or makes it
 //! now, and keeps one that is still on its way from making another. Then that payment is cancelled. A refund cannot be
