@@ -173,7 +173,16 @@ fn answer(stream: &mut TcpStream, desk: &Mutex<Desk>, message: Message) -> std::
         desk.behind = Some(answer);
         return Ok(true);
     }
-    for answer in [Some(answer), desk.behind.take()].into_iter().flatten() {
+    // Who signs on is asked for an echo in turn.
+    let is_sign_on = message.field(70) == Some("001");
+    let echo = Message::new(Mti::NETWORK)
+        .with(11, "900001")
+        .with(70, "301");
+    let own = if is_sign_on { Some(echo) } else { None };
+    for answer in [Some(answer), desk.behind.take(), own]
+        .into_iter()
+        .flatten()
+    {
         let bytes = CODEC.encode(&answer).map_err(std::io::Error::other)?;
         stream.write_all(&FRAMING.frame(&bytes))?;
     }

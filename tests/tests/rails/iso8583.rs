@@ -87,7 +87,7 @@ impl OurHost {
     /// The messages about money.
     fn heard(&self) -> Vec<Message> {
         let mut heard = self.host.heard();
-        heard.retain(|message| message.mti.first() != Mti::NETWORK);
+        heard.retain(|message| ![Mti::NETWORK, Mti::NETWORK.answer()].contains(&message.mti));
         heard
     }
 }
@@ -315,6 +315,15 @@ async fn the_rail_signs_on_echoes_an_idle_line_and_signs_off() -> Result<()> {
         ensure!(watch.elapsed() < PATIENCE, "{:?}", network());
         tokio::task::yield_now().await;
     }
+    // The host asked for an echo too.
+    let echo = Message::new(Mti::NETWORK.answer())
+        .with(11, "900001")
+        .with(39, "00")
+        .with(70, "301");
+    while !host.heard().contains(&echo) {
+        ensure!(watch.elapsed() < PATIENCE, "{:?}", host.heard());
+        tokio::task::yield_now().await;
+    }
     drop(rail);
     while network() != ["001", "301", "002"] {
         ensure!(watch.elapsed() < PATIENCE, "{:?}", network());
@@ -329,7 +338,7 @@ const RULES: &str = r#"{"rules": [
     {"match": {"mti": ["0100", "0101"], "fields": {"48": "tok_expired"}}, "respond": "54"},
     {"match": {"mti": ["0100", "0101"], "fields": {"48": "tok_close"}}, "action": "close"},
     {"match": {"mti": ["0100", "0101"], "fields": {"48": "tok_drop"}}, "action": "drop"},
-    {"match": {"mti": ["0100"], "fields": {"48": "tok_slow"}}, "delay_ms": 700},
+    {"match": {"mti": ["0100"], "fields": {"48": "tok_slow"}}, "delay_ms": 2500},
     {"match": {"mti": ["0400"], "fields": {"48": "tok_close"}}, "respond": "91"},
     {"match": {"mti": ["0400"], "fields": {"48": "tok_drop"}}, "action": "drop"},
     {"match": {}}

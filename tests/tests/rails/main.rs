@@ -12,8 +12,8 @@ use palm_server::clock::{Clock, ManualClock, Timestamp};
 
 /// 2026-11-25 10:30:59 UTC.
 const BEGIN_US: u64 = 1_795_602_659_000_000;
-/// For rails that are to give up soon.
-const SHORT: Duration = Duration::from_millis(400);
+/// For rails that are to give up soon, and yet not on a busy machine.
+const SHORT: Duration = Duration::from_millis(1_200);
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_micros(BEGIN_US)))
