@@ -99,6 +99,24 @@ reasons! {
     AmountTooLarge = "AMOUNT_TOO_LARGE";
     /// The payment's time ran out.
     Expired = "EXPIRED";
+    /// The card's bank refused and does not say why.
+    CardDeclined = "CARD_DECLINED";
+    /// The saved card has expired.
+    CardExpired = "CARD_EXPIRED";
+    /// The account behind the card holds too little.
+    CardFundsInsufficient = "CARD_FUNDS_INSUFFICIENT";
+    /// A limit that the bank sets on the card was reached.
+    CardLimitExceeded = "CARD_LIMIT_EXCEEDED";
+    /// The rail does not know this saved card any more.
+    CardUnknown = "CARD_UNKNOWN";
+    /// The bank wants its customer to confirm, which a palm cannot do.
+    AuthenticationRequired = "AUTHENTICATION_REQUIRED";
+    /// The rail or the card's bank is out of order; nothing was taken.
+    RailUnavailable = "RAIL_UNAVAILABLE";
+    /// The rail does not take this request from this shop.
+    RailRefused = "RAIL_REFUSED";
+    /// What was held is gone: captured, voided or expired.
+    HoldGone = "HOLD_GONE";
 }
 
 impl ReasonCode {

@@ -20,8 +20,10 @@ use crate::{
 };
 
 mod policy;
+pub mod rails;
 
 pub use policy::Policy;
+use rails::Rails;
 
 /// Port that palmd listens on when the configuration says nothing.
 pub const PORT_DEFAULT: u16 = 7443;
@@ -56,6 +58,9 @@ pub struct Config {
     /// Log lines.
     #[serde(default)]
     pub log: Log,
+    /// Ways to move money outside the house.
+    #[serde(default, skip_serializing_if = "Rails::is_empty")]
+    pub rails: Rails,
 }
 
 /// Whose payments these are.
@@ -296,6 +301,7 @@ impl Config {
             policy,
             identification,
             limits,
+            rails,
             ..
         } = self;
         let faults = [
@@ -304,14 +310,20 @@ impl Config {
             policy.fault(),
             identification.fault(),
             limits.fault(),
+            rails.fault(),
         ];
         faults.into_iter().flatten().next()
     }
 
     fn settle_paths(&mut self, folder: &Path) {
         let Self {
-            tls, store, keys, ..
+            tls,
+            store,
+            keys,
+            rails,
+            ..
         } = self;
+        rails.settle_paths(folder);
         let stored = match store {
             StoreConfig::Memory {} => None,
             StoreConfig::Sled { path } => Some(path),

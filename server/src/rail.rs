@@ -1,6 +1,6 @@
 //! How money moves for a payment.
 //!
-//! The [`wallet`] rail is the house's own books: what it does is part of the writer's batch, so it is never in doubt.
+//! The `wallet` rail is the house's own books: what it does is part of the writer's batch, so it is never in doubt.
 //! An outside [`Rail`] is a network away. Each thing asked of it is a [`Step`] that is on disk, as an intent, before
 //! the first byte is sent, and whose id the rail knows it by; its [`Answer`] is on disk before anybody is told. What a
 //! rail did not answer is looked up, and reversed where it cannot be looked up. Rails know no palms.
@@ -10,7 +10,12 @@ use std::fmt;
 use palm_proto::{id::PaymentId, money::Money, reason::ReasonCode};
 use serde::{Deserialize, Serialize};
 
+pub mod iso8583;
+mod sendings;
+pub mod stripe;
 pub(crate) mod wallet;
+
+pub use sendings::SETTLED_AFTER;
 
 /// A rail that is reached over a network.
 ///

@@ -16,6 +16,7 @@ pub mod page;
 pub mod palms;
 pub mod process;
 pub mod proxy;
+pub mod rails;
 pub mod settings;
 pub mod shop;
 pub mod snapshot;

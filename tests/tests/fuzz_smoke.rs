@@ -11,6 +11,7 @@ use palm_driver::{
 };
 use palm_models::template::{Hand, OrientationCode, Template};
 use palm_proto::v1;
+use palm_server::{config::rails::Encoding, rail};
 use palm_tests::settings;
 use prost::Message;
 
@@ -19,7 +20,13 @@ type Parser = fn(&[u8]);
 type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
-    [driver_targets(), other_targets(), messages_of_banks()].concat()
+    [
+        driver_targets(),
+        other_targets(),
+        messages_of_banks(),
+        rail_targets(),
+    ]
+    .concat()
 }
 
 fn messages_of_banks() -> Vec<Target> {
@@ -141,6 +148,27 @@ fn other_targets() -> Vec<Target> {
     ]
 }
 
+/// What outside rails send.
+fn rail_targets() -> Vec<Target> {
+    vec![
+        (
+            "server_host_frames",
+            rail::iso8583::fuzz_frames,
+            host_frames(),
+        ),
+        (
+            "server_host_message",
+            rail::iso8583::fuzz_message,
+            host_messages(),
+        ),
+        (
+            "server_webhook",
+            rail::stripe::fuzz_webhook,
+            texts(&WEBHOOKS),
+        ),
+    ]
+}
+
 /// Bytes of a vector of the reader protocol's specification.
 fn vector(name: &str) -> Vec<u8> {
     let text = include_str!("../../driver/PROTOCOL.md");
@@ -193,6 +221,10 @@ const OFFLINE: &str = concat!(
     r#"{"ended":{"payment":"payments/00000000-0000-4000-8000-000000000001","amount_minor":1,"end":"paid"}}"#,
     "\n",
 );
+const WEBHOOKS: [&str; 2] = [
+    "t=0,v1=0000000000000000000000000000000000000000000000000000000000000000\n{}",
+    r#"{"id":"evt_1","type":"charge.refunded","data":{"object":{"id":"ch_1","payment_intent":"pi_1"}}}"#,
+];
 const JOURNAL: &str = concat!(
     r#"{"sent":{"payment":"payments/00000000-0000-4000-8000-000000000001","amount_minor":1,"currency":"KRW"}}"#,
     "\n",
@@ -241,6 +273,35 @@ fn packets() -> Vec<Vec<u8>> {
     ]
     .concat();
     vec![whole, halves]
+}
+
+/// An answer of an acquirer's host in each layout.
+fn host_messages() -> Vec<Vec<u8>> {
+    let answer = rail::iso8583::Message::new(rail::iso8583::Mti::AUTHORISATION.answer())
+        .with(4, "4500")
+        .with(11, "123")
+        .with(37, "632910000123")
+        .with(38, "A00123")
+        .with(39, "00")
+        .with(44, "words")
+        .with(90, "0");
+    let layouts = [Encoding::Ascii, Encoding::AsciiHex, Encoding::Packed];
+    let codec = |encoding| rail::iso8583::Codec {
+        encoding,
+        response_code_packed: false,
+    };
+    layouts
+        .map(|encoding| codec(encoding).encode(&answer).unwrap())
+        .to_vec()
+}
+
+/// A byte that chooses how, then frames: lengths of two bytes, four bytes and four digits.
+fn host_frames() -> Vec<Vec<u8>> {
+    vec![
+        b"\x00\x00\x03one\x00\x00\x00\x02ab".to_vec(),
+        b"\x01\x00\x00\x00\x03one".to_vec(),
+        b"\x820008TPDU!one".to_vec(),
+    ]
 }
 
 fn frame() -> Vec<u8> {

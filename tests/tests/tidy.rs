@@ -56,7 +56,7 @@ const EDGES: [(&str, &[&str]); 6] = [
 
 /// The files that may name an outside crate which touches hardware, pixels, disk, crypto or a
 /// format of others; tests aside.
-const PLACES: [(&str, &[&str]); 11] = [
+const PLACES: [(&str, &[&str]); 12] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
     ("nusb", &["driver/src/dfu/usb.rs", "driver/src/usb.rs"]),
@@ -74,6 +74,7 @@ const PLACES: [(&str, &[&str]); 11] = [
             "server/src/entropy.rs",         // randomness
             "server/src/gallery/sealed/keys.rs", // derivation, sealing and streams of the sealed gallery
             "server/src/pki.rs",                 // fingerprints
+            "server/src/rail/stripe/webhook.rs", // signatures of the provider's messages
             "server/src/vault.rs",               // sealing at rest
         ],
     ),
@@ -81,6 +82,7 @@ const PLACES: [(&str, &[&str]); 11] = [
     ("encoding_rs", &["server/src/reports/escpos.rs"]),
     ("quick_xml", &["server/src/reports/xml.rs"]),
     ("unicode_width", &["server/src/reports/columns.rs"]),
+    ("rustls", &["server/src/rail/stripe/client.rs"]),
 ];
 
 struct Source {

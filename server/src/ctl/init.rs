@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     config::{
         Config, Identification, Keys, Limits, Log, Operators, Policy, Shop, StoreConfig, Tls,
+        rails::Rails,
     },
     entropy::Entropy,
     files::{self, FileError, KEY_BYTES},
@@ -130,6 +131,7 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
         identification: Identification::default(),
         limits: Limits::default(),
         log: Log::default(),
+        rails: Rails::default(),
     };
     let text = toml::to_string(&config).expect("invariant: every field of a configuration is TOML");
     // Read back, so that a bad shop name or currency is told by the same words as at palmd's start.

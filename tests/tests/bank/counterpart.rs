@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where `./x counterpart-bank` installed it.
+/// Where `./x counterparts` installed it.
 pub(crate) struct Install {
     python: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Install {
         let mut out = std::io::stderr();
         writeln!(
             out,
-            "skipped: the bank is not installed: ./x counterpart-bank"
+            "skipped: the bank is not installed: ./x counterparts"
         )
         .unwrap();
         None

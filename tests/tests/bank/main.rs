@@ -1,4 +1,4 @@
-//! Pay-outs and statements against a bank and schemas that others wrote: `./x counterpart-bank` installs them. Where
+//! Pay-outs and statements against a bank and schemas that others wrote: `./x counterparts` installs them. Where
 //! they are not installed, these tests say so and are skipped.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
