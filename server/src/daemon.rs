@@ -13,13 +13,18 @@ use crate::{
     api::{self, Api, ServeError, TlsFiles},
     checkout::stages::MachineMonotonic,
     clock::SystemClock,
-    config::{Config, StoreConfig},
+    config::{Config, StoreConfig, rails::Rails},
     entropy::SystemEntropy,
     files::{self, FileError, KEY_BYTES},
     gallery::{GalleryError, sealed::EpochKey},
     ledger::{Ledger, LoadError},
     limits,
     payments::Payments,
+    rail::{
+        Rail,
+        iso8583::{BookError, Iso8583},
+        stripe::{Stripe, StripeError},
+    },
     service::{Ground, Service, Terms},
     store::{MemoryStore, SledStore, Store, StoreError},
     vault::Keyholder,
@@ -69,6 +74,12 @@ pub enum RunError {
     /// The enrolled palms cannot be searched.
     #[error("the gallery cannot be opened")]
     Open(#[from] GalleryError),
+    /// The card provider cannot be used.
+    #[error("rails.stripe of the configuration")]
+    Stripe(#[from] StripeError),
+    /// The acquirer's host cannot be used.
+    #[error("rails.iso8583 of the configuration")]
+    TraceBook(#[from] BookError),
     /// The wire.
     #[error("the service cannot be reached")]
     Serve(#[from] ServeError),
@@ -147,7 +158,7 @@ impl Prepared {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::new()),
             monotonic: Arc::new(MachineMonotonic::start()),
-            rail: None,
+            rail: open_rail(&config.rails)?,
         };
         let service = Arc::new(Service::open(terms, ground)?);
         let sweeping = tokio::spawn(sweep(service.payments.clone()));
@@ -165,6 +176,17 @@ impl Prepared {
         info!("stopped");
         Ok(())
     }
+}
+
+fn open_rail(config: &Rails) -> Result<Option<Arc<dyn Rail>>, RunError> {
+    let clock = Arc::new(SystemClock);
+    if let Some(stripe) = &config.stripe {
+        return Ok(Some(Arc::new(Stripe::new(stripe, clock)?)));
+    }
+    if let Some(iso8583) = &config.iso8583 {
+        return Ok(Some(Arc::new(Iso8583::start(iso8583, clock)?)));
+    }
+    Ok(None)
 }
 
 /// Takes up payments whose time has come, for as long as the service runs. At the start, everything in doubt.

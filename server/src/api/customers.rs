@@ -1,6 +1,7 @@
 //! `CustomerService`.
 
 use palm_proto::{
+    fault::Malformed,
     id::CustomerId,
     request::{self, CreateCustomer, Page, UpdateSafeguards},
     v1::{self, customer_service_server::CustomerService},
@@ -8,7 +9,10 @@ use palm_proto::{
 use tonic::{Request, Response, Status};
 
 use super::{Part, wire};
-use crate::service::Caller;
+use crate::{
+    rail::{Instrument, TokenError},
+    service::Caller,
+};
 
 #[tonic::async_trait]
 impl CustomerService for Part {
@@ -79,5 +83,26 @@ impl CustomerService for Part {
         let is_operator = caller.who == Caller::Operator;
         let view = self.0.safeguards.update(change, is_operator).await?;
         Ok(Response::new(view.into()))
+    }
+
+    async fn set_instrument(
+        &self,
+        request: Request<v1::SetInstrumentRequest>,
+    ) -> Result<Response<v1::SetInstrumentResponse>, Status> {
+        let _operator = self.admit_operator(&request)?;
+        let v1::SetInstrumentRequest { name, token } = request.into_inner();
+        let customer: CustomerId = request::named("name", &name)?;
+        let token = (!token.is_empty()).then(|| Instrument::new(token));
+        let token = token.transpose().map_err(|error| {
+            let remedy = match error {
+                TokenError::CardNumber => {
+                    "never send a card number: send the token that the rail's own page gives"
+                }
+                TokenError::Shape => "send 1 to 128 printable characters without spaces",
+            };
+            Malformed::new("token", remedy)
+        })?;
+        self.0.payments.set_instrument(customer, token).await?;
+        Ok(Response::new(v1::SetInstrumentResponse {}))
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fault, unless};
 
-/// The outside rails that are in use; none by default.
+/// The outside rail that is in use; none by default, and one at most.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rails {
@@ -30,7 +30,9 @@ impl Rails {
     }
 
     pub(super) fn fault(&self) -> Option<Fault> {
-        let stripe = self.stripe.as_ref().and_then(StripeConfig::fault);
+        let is_one = self.stripe.is_none() || self.iso8583.is_none();
+        let stripe = unless(is_one, "rails", "name one outside rail only")
+            .or_else(|| self.stripe.as_ref().and_then(StripeConfig::fault));
         stripe.or_else(|| self.iso8583.as_ref().and_then(Iso8583Config::fault))
     }
 
@@ -63,10 +65,10 @@ pub struct StripeConfig {
     /// PEM file of the root certificates that its own must come from.
     #[serde(default = "roots_default")]
     pub roots: PathBuf,
-    /// Time to connect, in milliseconds, 100 to 30,000.
+    /// Time to connect, in milliseconds, 100 to 10,000.
     #[serde(default = "connect_timeout_default")]
     pub connect_timeout_ms: u64,
-    /// Time for one call, in milliseconds, 100 to 90,000.
+    /// Time for one call, in milliseconds, 100 to 30,000.
     #[serde(default = "call_timeout_default")]
     pub call_timeout_ms: u64,
 }
@@ -113,19 +115,19 @@ impl StripeConfig {
         let url = "write an https:// address without user, query or fragment";
         unless(is_url, "rails.stripe.base_url", url)
             .or_else(|| {
-                let is_right = (100..=30_000).contains(&self.connect_timeout_ms);
+                let is_right = (100..=10_000).contains(&self.connect_timeout_ms);
                 unless(
                     is_right,
                     "rails.stripe.connect_timeout_ms",
-                    "write 100 to 30000",
+                    "write 100 to 10000",
                 )
             })
             .or_else(|| {
-                let is_right = (100..=90_000).contains(&self.call_timeout_ms);
+                let is_right = (100..=30_000).contains(&self.call_timeout_ms);
                 unless(
                     is_right,
                     "rails.stripe.call_timeout_ms",
-                    "write 100 to 90000",
+                    "write 100 to 30000",
                 )
             })
     }
@@ -185,10 +187,10 @@ pub struct Iso8583Config {
     /// File that notes which trace number each step got. Without it a step that is in doubt cannot be reversed after a
     /// restart.
     pub trace_book: PathBuf,
-    /// Time to connect, in milliseconds, 100 to 30,000.
+    /// Time to connect, in milliseconds, 100 to 10,000.
     #[serde(default = "connect_timeout_default")]
     pub connect_timeout_ms: u64,
-    /// Time for an answer, in milliseconds, 100 to 90,000.
+    /// Time for an answer, in milliseconds, 100 to 30,000.
     #[serde(default = "answer_timeout_default")]
     pub answer_timeout_ms: u64,
     /// An idle line is tried with an echo (0800) this often, in seconds, 1 to 3,600.
@@ -323,19 +325,19 @@ impl Iso8583Config {
     }
 
     fn time_fault(&self) -> Option<Fault> {
-        let connect = (100..=30_000).contains(&self.connect_timeout_ms);
-        let answer = (100..=90_000).contains(&self.answer_timeout_ms);
+        let connect = (100..=10_000).contains(&self.connect_timeout_ms);
+        let answer = (100..=30_000).contains(&self.answer_timeout_ms);
         let echo = (1..=3_600).contains(&self.echo_s);
         unless(
             connect,
             "rails.iso8583.connect_timeout_ms",
-            "write 100 to 30000",
+            "write 100 to 10000",
         )
         .or_else(|| {
             unless(
                 answer,
                 "rails.iso8583.answer_timeout_ms",
-                "write 100 to 90000",
+                "write 100 to 30000",
             )
         })
         .or_else(|| unless(echo, "rails.iso8583.echo_s", "write 1 to 3600"))

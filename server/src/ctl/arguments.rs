@@ -121,6 +121,13 @@ pub enum CustomerCommand {
     },
     /// Change how a customer guards their money; what is not named stays.
     Guard(GuardArguments),
+    /// Keep the token of a customer's card or account at the shop's outside rail: they then pay from there.
+    Instrument {
+        /// customers/{uuid}
+        name: CustomerId,
+        /// What the rail's own page gave; never a card number. Left out: they pay from their wallet again.
+        token: Option<String>,
+    },
 }
 
 /// How a customer guards their money.

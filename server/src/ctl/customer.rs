@@ -61,6 +61,16 @@ pub(super) async fn run(link: &Link, command: CustomerCommand) -> Result<Sheet, 
             let row = client.get_safeguards(request).await?.into_inner();
             Ok(Sheet::one(&SAFEGUARDS_COLUMNS, safeguards_row(row)))
         }
+        CustomerCommand::Instrument { name, token } => {
+            let has_token = token.is_some();
+            let request = v1::SetInstrumentRequest {
+                name: name.to_string(),
+                token: token.unwrap_or_default(),
+            };
+            client.set_instrument(request).await?;
+            let row = vec![Cell::Text(name.to_string()), Cell::Flag(has_token)];
+            Ok(Sheet::one(&["name", "has_instrument"], row))
+        }
         CustomerCommand::Guard(arguments) => {
             let request = guard(arguments)?;
             let row = client.update_safeguards(request).await?.into_inner();

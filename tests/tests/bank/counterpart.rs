@@ -28,11 +28,7 @@ impl Install {
             return Some(Self { python });
         }
         let mut out = std::io::stderr();
-        writeln!(
-            out,
-            "skipped: the bank is not installed: ./x counterparts"
-        )
-        .unwrap();
+        writeln!(out, "skipped: the bank is not installed: ./x counterparts").unwrap();
         None
     }
 

@@ -434,6 +434,13 @@ impl CustomerService for Palmd {
     ) -> Result<Response<v1::Safeguards>, Status> {
         Err(Status::unimplemented("no till asks this"))
     }
+
+    async fn set_instrument(
+        &self,
+        _: Request<v1::SetInstrumentRequest>,
+    ) -> Result<Response<v1::SetInstrumentResponse>, Status> {
+        Err(Status::unimplemented("no till asks this"))
+    }
 }
 
 #[tonic::async_trait]
