@@ -4,13 +4,14 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "types",
     "customers",
     "enrolment",
     "checkout",
     "payments",
     "wallets",
+    "reports",
     "tills",
 ];
 

@@ -11,8 +11,8 @@ use palm_proto::{
         checkout_service_server::CheckoutServiceServer,
         customer_service_server::CustomerServiceServer,
         enrolment_service_server::EnrolmentServiceServer,
-        payment_service_server::PaymentServiceServer, till_service_server::TillServiceServer,
-        wallet_service_server::WalletServiceServer,
+        payment_service_server::PaymentServiceServer, report_service_server::ReportServiceServer,
+        till_service_server::TillServiceServer, wallet_service_server::WalletServiceServer,
     },
 };
 use tokio::net::TcpListener;
@@ -29,6 +29,7 @@ mod checkout;
 mod customers;
 mod enrolment;
 mod payments;
+mod reports;
 mod status;
 mod tills;
 mod wallets;
@@ -117,6 +118,7 @@ impl Api {
         health.set_serving::<EnrolmentServiceServer<Part>>().await;
         health.set_serving::<CheckoutServiceServer<Part>>().await;
         health.set_serving::<PaymentServiceServer<Part>>().await;
+        health.set_serving::<ReportServiceServer<Part>>().await;
         health.set_serving::<WalletServiceServer<Part>>().await;
         health.set_serving::<TillServiceServer<Part>>().await;
         let reflection = tonic_reflection::server::Builder::configure()
@@ -131,6 +133,7 @@ impl Api {
             .add_service(part!(EnrolmentServiceServer))
             .add_service(part!(CheckoutServiceServer))
             .add_service(part!(PaymentServiceServer))
+            .add_service(part!(ReportServiceServer))
             .add_service(part!(WalletServiceServer))
             .add_service(part!(TillServiceServer));
         Ok(Self { router })

@@ -21,9 +21,11 @@ use crate::{
 
 mod policy;
 pub mod rails;
+mod receipt;
 
 pub use policy::Policy;
 use rails::Rails;
+pub use receipt::ReceiptConfig;
 
 /// Port that palmd listens on when the configuration says nothing.
 pub const PORT_DEFAULT: u16 = 7443;
@@ -49,6 +51,9 @@ pub struct Config {
     /// The shop's rules for payments.
     #[serde(default)]
     pub policy: Policy,
+    /// What stands on paper.
+    #[serde(default)]
+    pub receipt: ReceiptConfig,
     /// When a palm counts as recognised.
     #[serde(default)]
     pub identification: Identification,
@@ -299,6 +304,7 @@ impl Config {
             shop,
             operators,
             policy,
+            receipt,
             identification,
             limits,
             rails,
@@ -308,6 +314,7 @@ impl Config {
             shop.fault(),
             operators.fault(),
             policy.fault(),
+            receipt.fault(),
             identification.fault(),
             limits.fault(),
             rails.fault(),

@@ -18,6 +18,8 @@ pub enum Error {
     AmountTooLarge,
     /// The wallet still holds money.
     BalanceRemains,
+    /// A report's rows and the ledger do not agree.
+    BooksDiffer,
     /// As many calls as allowed are in progress.
     Busy,
     /// The till gave this payment up.
@@ -52,6 +54,8 @@ pub enum Error {
     RailMissing,
     /// As many refunds of one payment as are kept.
     RefundsFull,
+    /// No shift was closed under this number.
+    ReportNotFound,
     /// As many samples of this palm as are kept.
     SamplesFull,
     /// The sealed template does not open.
@@ -86,6 +90,9 @@ impl Error {
                 "more than is held, or than was captured and has not gone back: send at most that"
             }
             Self::BalanceRemains => "the wallet still holds money: pay it out first",
+            Self::BooksDiffer => {
+                "the report and the ledger differ: run `palmctl ledger audit`, and keep the store as it is"
+            }
             Self::Busy => "too many calls at once: send the same request again in a moment",
             Self::Cancelled => {
                 "this payment was given up before it was booked: charge under a new id"
@@ -119,6 +126,7 @@ impl Error {
                 "a payment waits for the outside rail: configure the rail it was begun with"
             }
             Self::RefundsFull => "this payment was refunded 100 times: no more are kept",
+            Self::ReportNotFound => "no shift was closed under this number: close one first",
             Self::SamplesFull => {
                 "12 samples of this palm are kept already: delete the customer and enrol again to replace them"
             }

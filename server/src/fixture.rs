@@ -19,7 +19,7 @@ use palm_proto::{
 use crate::{
     checkout::{Outcome, stages::Monotonic},
     clock::{ManualClock, Timestamp},
-    config::{Identification, Limits, Policy},
+    config::{Identification, Limits, Policy, ReceiptConfig},
     enrolment::EnrolOutcome,
     entropy::{Entropy, SeededEntropy},
     error::Error,
@@ -127,6 +127,10 @@ pub(crate) fn terms() -> Terms {
         policy: Policy {
             duplicate_window_s: 0,
             ..Policy::default()
+        },
+        receipt: ReceiptConfig {
+            vat_rate_bp: 1_000,
+            ..ReceiptConfig::default()
         },
         identification: Identification::default(),
         limits: Limits {

@@ -208,6 +208,20 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Every transfer on disk, in order.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn each(
+        store: &dyn Store,
+        mut visit: impl FnMut(&Transfer),
+    ) -> Result<(), LoadError> {
+        record::each(store, |_, transfer| {
+            visit(&transfer?);
+            Ok(())
+        })
+    }
+
     /// What an account holds that is not set aside, in minor units.
     #[must_use]
     pub fn balance(&self, account: AccountId) -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! Lower floor, which knows neither palms nor the wire: [`store`], [`writer`], [`vault`], [`ledger`], [`clock`],
 //! [`entropy`]. Upper floor: [`gallery`], [`customers`], [`enrolment`], [`checkout`],
-//! [`payments`], [`safeguards`], [`wallets`], [`tills`], put
+//! [`payments`], [`safeguards`], [`paper`], [`wallets`], [`tills`], put
 //! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
 //! [`checkout`] knows both.
 //!
@@ -29,6 +29,7 @@ pub mod gallery;
 pub mod ledger;
 pub mod limits;
 pub mod logging;
+pub mod paper;
 pub mod payments;
 pub mod pki;
 mod policy;

@@ -22,6 +22,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RequestRow {
     Change(ChangeRow),
+    CloseShift {
+        number: u64,
+    },
     Confirm(ConfirmRow),
     CreateCustomer {
         #[serde(with = "text")]

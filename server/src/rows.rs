@@ -44,6 +44,10 @@ pub(crate) enum Table {
     Refund,
     /// request id -> what was answered.
     Request,
+    /// number -> a shift that was closed.
+    Shift,
+    /// nothing -> the last one.
+    ShiftLast,
     /// customer id, hand, number -> a template, sealed.
     Template,
     /// till id -> its certificate and whether it is revoked.
@@ -75,6 +79,8 @@ impl Table {
             Self::PaymentOrder => "payment-order",
             Self::Refund => "refund",
             Self::Request => "request",
+            Self::Shift => "shift",
+            Self::ShiftLast => "shift-last",
             Self::Template => "template",
             Self::Till => "till",
             Self::TillCertificate => "till-certificate",

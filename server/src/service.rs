@@ -20,6 +20,7 @@ use crate::{
     entropy::Entropy,
     error::Error,
     gallery::{Gallery, GalleryError, Setup, rest::Templates, sealed::EpochKey},
+    paper::Paper,
     payments::{Payments, Rules},
     pki::Fingerprint,
     policy::Policy,
@@ -45,6 +46,8 @@ pub struct Terms {
     pub payment_max: Money,
     /// The shop's rules for payments.
     pub policy: config::Policy,
+    /// What stands on paper.
+    pub receipt: config::ReceiptConfig,
     /// When a palm counts as recognised.
     pub identification: Identification,
     /// Bounds.
@@ -61,6 +64,7 @@ impl Terms {
             shop_name: config.shop.name.clone(),
             payment_max: config.payment_limit(),
             policy: config.policy,
+            receipt: config.receipt.clone(),
             identification: config.identification,
             limits: config.limits,
             operators: config.operator_fingerprints(),
@@ -119,6 +123,8 @@ pub struct Service {
     pub payments: Payments,
     /// How they guard their money.
     pub safeguards: Safeguards,
+    /// What is printed.
+    pub paper: Paper,
     /// Their money.
     pub wallets: Wallets,
     /// Where they pay.
@@ -169,6 +175,13 @@ impl Service {
         let key = Arc::clone(&opening_key);
         let payments = Payments::new(Arc::clone(&base), rules, ground.rail);
         let safeguards = Safeguards::new(Arc::clone(&base));
+        let paper = Paper::new(
+            Arc::clone(&base),
+            &terms.shop_name,
+            &terms.receipt,
+            terms.policy.utc_offset_min,
+            terms.payment_max.currency(),
+        );
         let sealing_key = opening_key.sealing_key();
         let checkout = Checkout::new(
             payments.clone(),
@@ -183,6 +196,7 @@ impl Service {
             checkout,
             payments,
             safeguards,
+            paper,
             wallets: Wallets::new(Arc::clone(&base), terms.payment_max.currency()),
             tills: Tills::new(base),
             calls: Arc::new(Semaphore::new(terms.limits.calls_max)),

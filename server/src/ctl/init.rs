@@ -11,8 +11,8 @@ use super::{CtlError, InitArguments, link, link::Operator};
 use crate::{
     clock::Clock,
     config::{
-        Config, Identification, Keys, Limits, Log, Operators, Policy, Shop, StoreConfig, Tls,
-        rails::Rails,
+        Config, Identification, Keys, Limits, Log, Operators, Policy, ReceiptConfig, Shop,
+        StoreConfig, Tls, rails::Rails,
     },
     entropy::Entropy,
     files::{self, FileError, KEY_BYTES},
@@ -128,6 +128,15 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
             .currency
             .parse()
             .map_or_else(|_| Policy::default(), Policy::of_new_shop),
+        receipt: ReceiptConfig {
+            // Prices in Korea include it.
+            vat_rate_bp: if arguments.currency == "KRW" {
+                1_000
+            } else {
+                0
+            },
+            ..ReceiptConfig::default()
+        },
         identification: Identification::default(),
         limits: Limits::default(),
         log: Log::default(),

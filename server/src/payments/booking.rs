@@ -66,6 +66,13 @@ impl<'a, 'tx> Booking<'a, 'tx> {
     /// Writes what was done and gives the row.
     pub(crate) fn put(mut self) -> PaymentRow {
         self.row.deadline_us = self.deadline().map(Timestamp::micros);
+        let is_settled = matches!(
+            self.row.state,
+            State::Captured | State::Voided | State::Declined | State::Expired
+        );
+        if is_settled && self.row.settle_us.is_none() {
+            self.row.settle_us = Some(self.now.micros());
+        }
         self.row.put(self.tx, self.id, self.before.as_ref());
         self.row
     }
@@ -257,6 +264,7 @@ impl<'a, 'tx> Booking<'a, 'tx> {
             request,
             minor,
             create_us: self.now.micros(),
+            settle_us: None,
             standing: RefundStanding::InDoubt,
         };
         self.tx.put(refund_key(self.id, number), rows::encode(&row));
@@ -271,6 +279,9 @@ impl<'a, 'tx> Booking<'a, 'tx> {
         let stored = stored.ok_or(Error::Corrupt(Table::Refund.name()))?;
         let mut row: RefundRow = Table::Refund.decode(&stored)?;
         row.standing = standing;
+        if standing == RefundStanding::Done {
+            row.settle_us = Some(self.now.micros());
+        }
         self.tx.put(key, rows::encode(&row));
         Ok(())
     }

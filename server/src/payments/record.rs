@@ -115,6 +115,9 @@ pub(crate) struct PaymentRow {
     pub(crate) pending: Option<PendingRow>,
     /// The till wants it undone.
     pub(crate) is_unwanted: bool,
+    /// When it was captured, voided, declined or expired.
+    #[serde(default)]
+    pub(crate) settle_us: Option<u64>,
     /// When something has to be done about it, and its place among those.
     pub(crate) deadline_us: Option<u64>,
 }
@@ -179,6 +182,9 @@ pub(crate) struct RefundRow {
     pub(crate) request: RequestId,
     pub(crate) minor: u64,
     pub(crate) create_us: u64,
+    /// When the money went back.
+    #[serde(default)]
+    pub(crate) settle_us: Option<u64>,
     pub(crate) standing: RefundStanding,
 }
 
@@ -203,6 +209,7 @@ impl PaymentRow {
             reference: None,
             pending: None,
             is_unwanted: false,
+            settle_us: None,
             deadline_us: None,
         }
     }
