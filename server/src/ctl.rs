@@ -19,13 +19,14 @@ mod customer;
 mod init;
 mod link;
 mod payment;
+mod report;
 mod sheet;
 mod till;
 
 pub use arguments::{
-    Arguments, ChangeArguments, Command, CustomerCommand, GuardArguments, InitArguments,
-    LedgerCommand, ListArguments, PaymentCommand, ReaderKind, TillCommand, TransferArguments,
-    WalletCommand,
+    Arguments, ChangeArguments, Command, CustomerCommand, DocumentArguments, DocumentFormat,
+    GuardArguments, InitArguments, LedgerCommand, ListArguments, PaymentCommand, ReaderKind,
+    ReportCommand, TillCommand, TransferArguments, WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};
@@ -131,8 +132,15 @@ pub async fn run(
         return Ok(Output { text, is_ok: true });
     }
     let link = Link::open(&dir, address).await?;
+    let command = match command {
+        Command::Report(command) => {
+            let text = report::run(&link, command, entropy).await?;
+            return Ok(Output { text, is_ok: true });
+        }
+        other => other,
+    };
     let (sheet, is_ok) = match command {
-        Command::Init(_) => unreachable!("invariant: handled above"),
+        Command::Init(_) | Command::Report(_) => unreachable!("invariant: handled above"),
         Command::Till(TillCommand::Enrol { id, out, reader }) => (
             till::enrol(&dir, &link, &id, &out, reader, clock).await?,
             true,

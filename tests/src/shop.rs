@@ -223,6 +223,16 @@ impl Shop {
         ctl::ask(&self.deployment(), self.palmd()?, arguments)
     }
 
+    /// `palmctl ARGUMENTS`, past the wire: what it printed.
+    ///
+    /// # Errors
+    /// When it fails: what it said.
+    pub fn print(&self, arguments: &[&str]) -> Result<String> {
+        let address = format!("https://{}", self.palmd()?);
+        let all = [&["--address", address.as_str()], arguments].concat();
+        ctl::run(&self.deployment(), &all)
+    }
+
     /// Makes a till's files; it reaches palmd over the wire.
     ///
     /// # Errors

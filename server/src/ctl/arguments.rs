@@ -43,6 +43,9 @@ pub enum Command {
     /// The books.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Receipts, Z reports and statements.
+    #[command(subcommand)]
+    Report(ReportCommand),
 }
 
 /// A new deployment.
@@ -229,4 +232,71 @@ pub struct ListArguments {
 pub enum LedgerCommand {
     /// Replay every transfer and compare; exit status 1 when something does not fit.
     Audit,
+}
+
+/// What is printed and sent on.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// A payment's receipt.
+    Receipt {
+        /// payments/{uuid}
+        payment: PaymentId,
+        /// How it is written.
+        #[command(flatten)]
+        to: DocumentArguments,
+    },
+    /// Close the shop's shift: everything since the last close becomes the next Z report.
+    CloseShift {
+        /// Of an earlier try whose outcome is not known: the same one closes once.
+        #[arg(long)]
+        request_id: Option<RequestId>,
+        /// How it is written.
+        #[command(flatten)]
+        to: DocumentArguments,
+    },
+    /// A Z report once more.
+    Shift {
+        /// From 1.
+        number: u64,
+        /// How it is written.
+        #[command(flatten)]
+        to: DocumentArguments,
+    },
+    /// An account's movements up to now.
+    Statement {
+        /// `shop`, or customers/{uuid}/wallet
+        account: String,
+        /// How it is written: csv or camt053.
+        #[command(flatten)]
+        to: DocumentArguments,
+    },
+}
+
+/// How a document is written, and where to.
+#[derive(Debug, Args)]
+pub struct DocumentArguments {
+    /// Its form.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: DocumentFormat,
+    /// `ko` or `en`.
+    #[arg(long, default_value = "en")]
+    pub language: String,
+    /// A new file for it, instead of standard output; a receipt printer's bytes need one.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// Forms of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DocumentFormat {
+    /// For 42 columns.
+    Text,
+    /// Bytes for a receipt printer.
+    EscPos,
+    /// A fragment of a page.
+    Html,
+    /// RFC 4180.
+    Csv,
+    /// ISO 20022 camt.053.001.08.
+    Camt053,
 }

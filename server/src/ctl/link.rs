@@ -10,8 +10,8 @@ use palm_proto::{
     v1::{
         checkout_service_client::CheckoutServiceClient,
         customer_service_client::CustomerServiceClient,
-        payment_service_client::PaymentServiceClient, till_service_client::TillServiceClient,
-        wallet_service_client::WalletServiceClient,
+        payment_service_client::PaymentServiceClient, report_service_client::ReportServiceClient,
+        till_service_client::TillServiceClient, wallet_service_client::WalletServiceClient,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,10 @@ impl Link {
 
     pub(super) fn payments(&self) -> PaymentServiceClient<Channel> {
         PaymentServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn reports(&self) -> ReportServiceClient<Channel> {
+        ReportServiceClient::new(self.channel.clone())
     }
 
     pub(super) fn tills(&self) -> TillServiceClient<Channel> {

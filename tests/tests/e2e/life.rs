@@ -63,6 +63,22 @@ fn held_payment_is_captured_refunded_and_told_by_palmctl() -> Result<()> {
     assert_eq!(counter.shop.balance("Seven")?, 20_000 - 2_500);
     let audit = ctl(&["ledger", "audit"])?;
     assert_eq!(audit["violations"], Value::Array(Vec::new()));
+    let print = |line: &[&str]| counter.shop.print(&[&["report"], line].concat());
+    let receipt = print(&["receipt", &payment, "--language", "ko"])?;
+    assert!(
+        receipt.contains("3,000") && receipt.contains("2,500원"),
+        "{receipt}"
+    );
+    let closed = print(&["close-shift"])?;
+    assert!(
+        closed.contains("Z report 0001") || closed.contains("0001"),
+        "{closed}"
+    );
+    let statement = print(&["statement", "shop", "--format", "csv"])?;
+    assert!(
+        statement.contains("CAPTURE") && statement.contains("REFUND"),
+        "{statement}"
+    );
     Ok(())
 }
 
