@@ -4,13 +4,14 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "types",
     "customers",
     "enrolment",
     "checkout",
     "wallets",
     "tills",
+    "keyholder",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -18,9 +18,8 @@
 
 use std::sync::Arc;
 
-use palm_models::template::Template;
 use palm_proto::{
-    envelope::{Binding, OpeningKey},
+    envelope::Binding,
     fault::Malformed,
     id::{CustomerId, PaymentId, TillId},
     money::Money,
@@ -33,7 +32,7 @@ use crate::{
     clock::Timestamp,
     customers::{Customers, customer_key},
     error::Error,
-    gallery::Identity,
+    gallery::{Identity, palms::Opened},
     rail::wallet,
     requests::{self, Nonce, NonceRow},
     rows::{self, Table},
@@ -76,7 +75,6 @@ pub enum Outcome {
 pub struct Checkout {
     pub(crate) base: Arc<Base>,
     customers: Customers,
-    opening_key: Arc<OpeningKey>,
     payment_max: Money,
     monotonic: Arc<dyn Monotonic>,
 }
@@ -90,17 +88,11 @@ enum Booked {
 }
 
 impl Checkout {
-    pub(crate) fn new(
-        base: Arc<Base>,
-        opening_key: Arc<OpeningKey>,
-        payment_max: Money,
-        monotonic: Arc<dyn Monotonic>,
-    ) -> Self {
+    pub(crate) fn new(base: Arc<Base>, payment_max: Money, monotonic: Arc<dyn Monotonic>) -> Self {
         let customers = Customers::new(Arc::clone(&base));
         Self {
             base,
             customers,
-            opening_key,
             payment_max,
             monotonic,
         }
@@ -110,7 +102,8 @@ impl Checkout {
     ///
     /// # Errors
     /// [`Error::IdReused`], [`Error::Cancelled`], [`Error::Malformed`] (the amount), [`Error::SealBroken`],
-    /// [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`], [`Error::TooManySearches`].
+    /// [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`], [`Error::TooManySearches`],
+    /// [`Error::KeyholderAway`].
     pub async fn authorise(
         &self,
         till: TillId,
@@ -122,7 +115,7 @@ impl Checkout {
             return Ok((outcome, stages.times()));
         }
         self.check_amount(request.amount)?;
-        let probe = self.open(&till, &request)?;
+        let probe = self.open(&till, &request).await?;
         stages.opened();
         if let Some(reason) = self.used_before(&request)? {
             return Ok((Outcome::NotRecognised { reason }, stages.times()));
@@ -163,17 +156,15 @@ impl Checkout {
         Ok(())
     }
 
-    fn open(&self, till: &TillId, request: &AuthorisePayment) -> Result<Template, Error> {
+    async fn open(&self, till: &TillId, request: &AuthorisePayment) -> Result<Opened, Error> {
         let binding = Binding::Payment {
             till: till.clone(),
             payment: request.payment,
             amount: request.amount,
         };
-        let plain = self
-            .opening_key
-            .open(&request.sample, &binding)
-            .map_err(|_| Error::SealBroken)?;
-        Template::from_bytes(&plain).map_err(|_| Error::TemplateUnknown)
+        let (gallery, sample) = (Arc::clone(&self.base.gallery), request.sample.clone());
+        let opening = tokio::task::spawn_blocking(move || gallery.open(&binding, &[sample]));
+        opening.await.map_err(|_| Error::Stopping)?
     }
 
     /// The reason that this very send was refused for before, when it was.
@@ -191,9 +182,9 @@ impl Checkout {
         self.base.matches.spend(customer, now)
     }
 
-    async fn identify(&self, probe: Template) -> Result<Identity, Error> {
+    async fn identify(&self, probe: Opened) -> Result<Identity, Error> {
         let gallery = Arc::clone(&self.base.gallery);
-        let searching = tokio::task::spawn_blocking(move || gallery.identify(&probe));
+        let searching = tokio::task::spawn_blocking(move || gallery.identify(probe));
         searching.await.map_err(|_| Error::Stopping)?
     }
 

@@ -22,8 +22,8 @@ mod sheet;
 mod till;
 
 pub use arguments::{
-    Arguments, Command, CustomerCommand, InitArguments, LedgerCommand, ListArguments,
-    PaymentCommand, ReaderKind, TillCommand, TransferArguments, WalletCommand,
+    Arguments, Command, CustomerCommand, InitArguments, KeyholderArguments, LedgerCommand,
+    ListArguments, PaymentCommand, ReaderKind, TillCommand, TransferArguments, WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};

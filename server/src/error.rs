@@ -34,6 +34,8 @@ pub enum Error {
     IdReused,
     /// The wallet holds less than is to be paid out.
     InsufficientFunds,
+    /// The keyholder, a process of its own, does not answer or is being put in order.
+    KeyholderAway,
     /// The request's shape.
     Malformed(Malformed),
     /// The payment id is unknown.
@@ -86,6 +88,9 @@ impl Error {
             }
             Self::IdReused => "this id was used before with other content: make a new one",
             Self::InsufficientFunds => "the wallet holds less than this: send at most its balance",
+            Self::KeyholderAway => {
+                "the keyholder does not answer: send the same request again in a moment"
+            }
             Self::Malformed(malformed) => malformed.remedy,
             Self::PaymentNotFound => {
                 "nothing is booked under this payment id as yet: to know for certain, cancel it"

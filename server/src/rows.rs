@@ -20,6 +20,8 @@ pub(crate) enum Table {
     CustomerName,
     /// creation time, customer id -> nothing: the order of lists.
     CustomerOrder,
+    /// customer id -> nothing: a keyholder of its own destroyed their samples, and takes none of theirs any more.
+    Forgotten,
     /// capture nonce -> what it was used for.
     Nonce,
     /// payment id -> what became of it.
@@ -49,6 +51,7 @@ impl Table {
             Self::CustomerKey => "customer-key",
             Self::CustomerName => "customer-name",
             Self::CustomerOrder => "customer-order",
+            Self::Forgotten => "forgotten",
             Self::Nonce => "nonce",
             Self::Payment => "payment",
             Self::PaymentByTill => "payment-by-till",

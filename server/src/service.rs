@@ -19,7 +19,10 @@ use crate::{
     enrolment::Enrolment,
     entropy::Entropy,
     error::Error,
-    gallery::{Gallery, GalleryError, Setup, rest::Templates, sealed::EpochKey},
+    gallery::{
+        Gallery, GalleryError, Setup, palms::Palms, remote::Remote, rest::Templates,
+        sealed::EpochKey,
+    },
     pki::Fingerprint,
     store::Store,
     tills::Tills,
@@ -29,7 +32,7 @@ use crate::{
 };
 
 /// Number of the service's only sealing key.
-const SEALING_KEY_ID: u32 = 1;
+pub const SEALING_KEY_ID: u32 = 1;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What the service is told by its configuration, without files and addresses.
@@ -69,18 +72,35 @@ pub struct Ground {
     pub writer: Writer,
     /// Wraps every person's key.
     pub keyholder: Keyholder,
-    /// What the keys of the gallery's blocks are derived from.
-    pub gallery_key: EpochKey,
-    /// Where the gallery's blocks are kept; `None`: in memory only.
-    pub gallery_folder: Option<PathBuf>,
-    /// 32 secret bytes behind the key that tills seal templates to.
-    pub sealing_secret: [u8; 32],
+    /// Who has the keys of the palms.
+    pub palms: PalmsGround,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Randomness for keys, ids and seals.
     pub entropy: Arc<dyn Entropy>,
     /// For measuring stages.
     pub monotonic: Arc<dyn Monotonic>,
+}
+
+/// Who has the keys of the palms.
+pub enum PalmsGround {
+    /// This process.
+    Here {
+        /// What the keys of the gallery's blocks are derived from.
+        gallery_key: EpochKey,
+        /// Where the gallery's blocks are kept; `None`: in memory only.
+        gallery_folder: Option<PathBuf>,
+        /// 32 secret bytes behind the key that tills seal templates to.
+        sealing_secret: [u8; 32],
+    },
+    /// A keyholder of its own.
+    There(Box<Remote>),
+}
+
+impl fmt::Debug for PalmsGround {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PalmsGround")
+    }
 }
 
 impl fmt::Debug for Ground {
@@ -128,32 +148,42 @@ impl Service {
     /// [`GalleryError`].
     pub fn open(terms: Terms, ground: Ground) -> Result<Self, GalleryError> {
         let keyholder = Arc::new(ground.keyholder);
-        let gallery = Gallery::open(Setup {
-            policy: terms.identification,
-            samples_max: terms.limits.samples_max,
-            templates: Templates::new(Arc::clone(&ground.store), Arc::clone(&keyholder)),
-            key: ground.gallery_key,
-            folder: ground.gallery_folder,
-            entropy: Arc::clone(&ground.entropy),
-        })?;
-        let opening_key = Arc::new(OpeningKey::new(SEALING_KEY_ID, ground.sealing_secret));
+        let palms = match ground.palms {
+            PalmsGround::There(remote) => Palms::There(remote),
+            PalmsGround::Here {
+                gallery_key,
+                gallery_folder,
+                sealing_secret,
+            } => Palms::Here {
+                gallery: Box::new(Gallery::open(Setup {
+                    policy: terms.identification,
+                    samples_max: terms.limits.samples_max,
+                    templates: Templates::new(Arc::clone(&ground.store), Arc::clone(&keyholder)),
+                    key: gallery_key,
+                    folder: gallery_folder,
+                    entropy: Arc::clone(&ground.entropy),
+                })?),
+                opening_key: OpeningKey::new(SEALING_KEY_ID, sealing_secret),
+            },
+        };
+        let sealing_key = palms.sealing_key();
         let base = Arc::new(Base {
             store: ground.store,
             writer: ground.writer,
             keyholder,
             clock: ground.clock,
             entropy: ground.entropy,
-            gallery: Arc::new(gallery),
+            gallery: Arc::new(palms),
             searches: Budget::new(terms.limits.searches_per_minute, MINUTE),
             matches: Budget::new(terms.limits.matches_per_hour, 60 * MINUTE),
             palms: Mutex::new(()),
         });
-        let (max, key) = (terms.payment_max, Arc::clone(&opening_key));
+        let max = terms.payment_max;
         Ok(Self {
             customers: Customers::new(Arc::clone(&base)),
-            enrolment: Enrolment::new(Arc::clone(&base), key),
-            sealing_key: opening_key.sealing_key(),
-            checkout: Checkout::new(Arc::clone(&base), opening_key, max, ground.monotonic),
+            enrolment: Enrolment::new(Arc::clone(&base)),
+            sealing_key,
+            checkout: Checkout::new(Arc::clone(&base), max, ground.monotonic),
             wallets: Wallets::new(Arc::clone(&base), max.currency()),
             tills: Tills::new(base),
             calls: Arc::new(Semaphore::new(terms.limits.calls_max)),

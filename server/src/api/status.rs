@@ -21,6 +21,7 @@ impl From<Error> for Status {
             Error::GalleryFull => (Code::ResourceExhausted, Reason::LimitReached),
             Error::IdReused => (Code::AlreadyExists, Reason::IdReused),
             Error::InsufficientFunds => (Code::FailedPrecondition, Reason::InsufficientFunds),
+            Error::KeyholderAway => (Code::Unavailable, Reason::Unavailable),
             Error::Malformed(malformed) => return malformed.clone().into(),
             Error::PaymentNotFound => (Code::NotFound, Reason::NotFound),
             Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),

@@ -31,6 +31,7 @@ mod keys;
 mod negacyclic;
 mod scheme;
 pub mod security;
+pub mod wire;
 
 pub use best::{Best, Candidate, Score};
 pub use code::{PROBE_WEIGHTS, ProbeCode, REFERENCE_WEIGHTS};
@@ -45,7 +46,7 @@ use tracing::{info, warn};
 use crate::entropy::Entropy;
 
 /// Blocks that are read at once at the start: each is 4 MiB.
-const LOADED_TOGETHER: usize = 16;
+pub(super) const LOADED_TOGETHER: usize = 16;
 
 /// Names one enrolled sample. A person's samples are numbered for good: no number is ever used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

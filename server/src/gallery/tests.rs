@@ -132,7 +132,12 @@ fn samples_added_at_different_times_count_as_one_person() {
     assert_eq!(room.identify(Hand::Right, 2), Identity::Match(customer(2)));
     let probe = template(Hand::Right, 2, 9);
     assert!(!room.gallery.is_of_another(&probe, customer(2)).unwrap());
-    let own = room.gallery.samples_of(customer(2), Hand::Right).unwrap();
+    let own = room
+        .gallery
+        .second
+        .templates
+        .of_palm(customer(2), Hand::Right)
+        .unwrap();
     assert_eq!(own.len(), 6);
 }
 
@@ -205,7 +210,12 @@ fn sealed_and_plain_gallery_give_the_same_answers() {
     let mut plain = PlainGallery::new(Identification::default(), pool);
     for n in (1..=30).chain([77]) {
         for hand in [Hand::Right, Hand::Left] {
-            let own = room.gallery.samples_of(customer(n), hand).unwrap();
+            let own = room
+                .gallery
+                .second
+                .templates
+                .of_palm(customer(n), hand)
+                .unwrap();
             own.into_iter()
                 .for_each(|sample| plain.add(customer(n), sample));
         }
