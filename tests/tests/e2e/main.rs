@@ -14,3 +14,4 @@ mod reader;
 mod receipts;
 mod replay;
 mod roll;
+mod split;
