@@ -50,13 +50,18 @@ use crate::{
     config::Identification,
     entropy::Entropy,
     error::Error,
-    limits, requests,
+    limits,
+    requests::{self, Nonce},
     rows::{self, Table, text},
     store::{Batch, Store, StoreError},
     vault,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_hours(24);
+/// Times in a day that one capture is looked for: twice, should a matcher have to attach anew, for each of two sends. A
+/// matcher that lies could learn a little from each answer about the palm of an envelope that it holds.
+const TIMES_A_CAPTURE: u32 = 4;
 
 /// Names the time from one attachment of a matcher to the next.
 pub type Session = [u8; 16];
@@ -253,6 +258,7 @@ pub struct Holder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     searches: Budget<()>,
+    captures: Budget<Nonce>,
     on_failure: Box<dyn Fn(StoreError) + Send + Sync>,
     state: RwLock<State>,
     /// Held by whoever changes the store, or reads all of it.
@@ -318,6 +324,7 @@ impl Holder {
             clock: setup.clock,
             entropy: setup.entropy,
             searches: Budget::new(setup.searches_per_minute, MINUTE),
+            captures: Budget::new(TIMES_A_CAPTURE, DAY),
             on_failure: setup.on_failure,
             state: RwLock::new(State {
                 session: None,
@@ -422,13 +429,13 @@ impl Holder {
     ///
     /// # Errors
     /// [`HolderError::Attach`]; [`Error::SealBroken`], [`Error::TemplateUnknown`], [`Error::TooManySearches`],
-    /// [`Error::IdReused`], [`Error::CustomerNotFound`] after [`Self::forget`], and [`Error::Busy`] until everything is
+    /// [`Error::CaptureReplayed`], [`Error::IdReused`], [`Error::CustomerNotFound`] after [`Self::forget`], and [`Error::Busy`] until everything is
     /// settled after an attachment.
     pub fn open_samples(
         &self,
         session: Session,
         binding: &Binding,
-        samples: &[SealedTemplate],
+        sealed: &[SealedTemplate],
     ) -> Answered<Opened> {
         let state = self.read();
         state.must_be(session)?;
@@ -441,9 +448,7 @@ impl Holder {
                 customer, request, ..
             } => Purpose::Enrol(*request, *customer),
         };
-        let opened = samples
-            .iter()
-            .map(|sealed| self.open_one(&state, binding, sealed));
+        let opened = sealed.iter().map(|one| self.open_one(&state, binding, one));
         let samples = opened.collect::<Answered<Vec<_>>>()?;
         if let Purpose::Enrol(request, customer) = &purpose {
             if let Some(kept) = self.kept_before(*request, *customer)? {
@@ -453,8 +458,14 @@ impl Holder {
                 return Err(Error::GalleryFull.into());
             }
         }
-        if !self.searches.spend((), self.clock.now()) {
+        let now = self.clock.now();
+        if !self.searches.spend((), now) {
             return Err(Error::TooManySearches.into());
+        }
+        // The nonce is authenticated by the envelope that just opened.
+        let spend = |sealed: &SealedTemplate| self.captures.spend(sealed.capture_nonce, now);
+        if !sealed.iter().all(spend) {
+            return Err(Error::CaptureReplayed.into());
         }
         Ok(Opened::Asked(Box::new(Asked {
             session,

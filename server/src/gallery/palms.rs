@@ -64,7 +64,7 @@ impl Palms {
     ///
     /// # Errors
     /// [`Error::SealBroken`], [`Error::TemplateUnknown`]; of a keyholder, [`Error::KeyholderAway`],
-    /// [`Error::TooManySearches`], [`Error::IdReused`], [`Error::CustomerNotFound`].
+    /// [`Error::CaptureReplayed`], [`Error::TooManySearches`], [`Error::IdReused`], [`Error::CustomerNotFound`].
     pub fn open(&self, binding: &Binding, samples: &[SealedTemplate]) -> Result<Opened, Error> {
         let (gallery, opening_key) = match self {
             Self::Here {

@@ -143,6 +143,7 @@ impl From<Status> for HolderError {
             return Self::Attach;
         }
         let passed_on = [
+            Error::CaptureReplayed,
             Error::CustomerNotFound,
             Error::GalleryFull,
             Error::IdReused,

@@ -254,6 +254,21 @@ fn envelope_for_another_use_or_beyond_the_budget_is_refused() {
 }
 
 #[test]
+fn one_capture_is_looked_for_a_few_times_and_then_no_more() {
+    let two = Two::new();
+    let (binding, samples) = two.payment(&template(Hand::Right, 1, 1));
+    let open = || two.holder.open_samples(two.session, &binding, &samples);
+    for _ in 0..TIMES_A_CAPTURE {
+        open().unwrap();
+    }
+    let again = open();
+    assert!(
+        matches!(again, Err(HolderError::Refused(Error::CaptureReplayed))),
+        "{again:?}"
+    );
+}
+
+#[test]
 fn only_the_matcher_that_attached_last_is_answered() {
     let mut two = Two::new();
     two.enrol(1, 1, 1).unwrap();
