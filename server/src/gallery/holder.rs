@@ -848,4 +848,4 @@ fn forgotten_key(customer: CustomerId) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

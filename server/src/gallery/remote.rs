@@ -529,3 +529,6 @@ fn unwritten(error: SealedError) -> HolderError {
     warn!(error, "a block could not be written");
     HolderError::Refused(Error::KeyholderAway)
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,13 @@ use crate::{
     store::MemoryStore,
 };
 
-fn customer(n: u64) -> CustomerId {
+pub(crate) fn customer(n: u64) -> CustomerId {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&n.to_be_bytes());
     CustomerId::from_bytes(bytes)
 }
 
-fn setup(store: &Arc<MemoryStore>, key: u8, seed: u64) -> HolderSetup {
+pub(crate) fn setup(store: &Arc<MemoryStore>, key: u8, seed: u64) -> HolderSetup {
     HolderSetup {
         policy: Identification::default(),
         samples_max: 10_000,
@@ -283,10 +283,10 @@ fn only_the_matcher_that_attached_last_is_answered() {
 }
 
 /// A store of 6,200 people with one sample each: a block and 56 that wait. Those of `KNOWN` have whole templates.
-const PEOPLE: u64 = 6_200;
-const KNOWN: [u64; 3] = [1, 3_000, 6_150];
+pub(crate) const PEOPLE: u64 = 6_200;
+pub(crate) const KNOWN: [u64; 3] = [1, 3_000, 6_150];
 
-fn crowd() -> Arc<MemoryStore> {
+pub(crate) fn crowd() -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
     let (master, entropy) = (vault::Keyholder::new([7; 32]), SeededEntropy::new(3));
     let blank = OrientationCode::from_cells(|_, _| None);
