@@ -7,6 +7,7 @@ use palm_proto::{
     request,
     v1::{self, search_open, search_response},
 };
+use prost::Message;
 
 use super::{
     Identity,
@@ -193,10 +194,38 @@ pub(crate) fn read_kept(kept: &v1::KeptSamples) -> Read<Found> {
     Ok(Found::Refused(reason))
 }
 
+/// Reads any bytes as what either end of the link says to the other; nothing may panic, whatever they are.
+pub(crate) fn fuzz_link(bytes: &[u8]) {
+    if let Ok(request) = v1::SearchRequest::decode(bytes) {
+        match request.step {
+            Some(v1::search_request::Step::Open(open)) => drop(read_open(open)),
+            Some(v1::search_request::Step::Sums(sums)) => {
+                for own in &sums.blocks {
+                    let block = read_name(own.name.as_ref()).map(|name| name.block);
+                    let sums = |block| wire::sums(block, &own.rows, 1).map_err(Unreadable::from);
+                    drop(block.and_then(sums));
+                }
+            }
+            None => {}
+        }
+    }
+    if let Ok(response) = v1::SearchResponse::decode(bytes) {
+        match response.step {
+            Some(search_response::Step::Probes(probes)) => {
+                probes.probes.iter().map(read_probe).for_each(drop);
+            }
+            Some(search_response::Step::Person(person)) => drop(read_person(&person)),
+            Some(search_response::Step::Kept(kept)) => drop(read_kept(&kept)),
+            None => {}
+        }
+    }
+    if let Ok(attach) = v1::AttachRequest::decode(bytes) {
+        drop(wire::header(&attach.header));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-
     use super::*;
 
     #[test]
