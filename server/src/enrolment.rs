@@ -54,6 +54,9 @@ impl Enrolment {
         let row = self.base.store.get(&customer_key(request.customer))?;
         let mut row: CustomerRow = Table::Customer.decode(&row.ok_or(Error::CustomerNotFound)?)?;
         let opened = self.open(&till, &request).await?;
+        if matches!(opened, Opened::There(_)) {
+            self.refuse_replayed(&request)?;
+        }
         self.base.count_search(&till)?;
         let gallery = Arc::clone(&self.base.gallery);
         let customer = request.customer;
@@ -115,6 +118,18 @@ impl Enrolment {
             return Err(Error::CaptureReplayed);
         }
         Ok(opened)
+    }
+
+    /// A keyholder of its own keeps samples before the answer is written here, where a capture that was used before
+    /// would be found out otherwise.
+    fn refuse_replayed(&self, request: &Enrol) -> Result<(), Error> {
+        for sample in &request.samples {
+            let key = requests::nonce_key(&sample.capture_nonce);
+            if self.base.store.get(&key)?.is_some() {
+                return Err(Error::CaptureReplayed);
+            }
+        }
+        Ok(())
     }
 
     async fn refuse(

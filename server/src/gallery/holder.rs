@@ -2,9 +2,9 @@
 //!
 //! One matcher is attached at a time ([`Holder::attach`]). It hands in the sealed directories of its blocks, which only
 //! the keyholder can read; what is in no block is taken from the templates. A search is a conversation: the keyholder
-//! opens the till's envelope and gives away the probe in the epoch's coordinates ([`Holder::open`]), the matcher sends
-//! the sums of every block ([`Holder::take`]), and the keyholder reads scores, opens the nearest templates and answers
-//! a person or nobody ([`Holder::answer`]).
+//! opens the till's envelope and gives away the probe in the epoch's coordinates ([`Holder::open_samples`]), the matcher
+//! sends the sums of every block ([`Holder::take`]), and the keyholder reads scores, opens the nearest templates and
+//! answers a person or nobody ([`Holder::answer`]).
 //!
 //! What a matcher says is checked as if a stranger said it: sums must cover each block once, and nothing that it sends
 //! can change a template. A step of [`Holder::settle`] counts once the matcher says that it did it ([`Holder::commit`]):
@@ -20,42 +20,45 @@ use std::{
     time::Duration,
 };
 
-use palm_models::template::{Hand, SearchCode, Template};
+use palm_models::template::{Hand, Template};
 use palm_proto::{
     envelope::{Binding, OpeningKey, SealedTemplate, SealingKey},
     id::{CustomerId, RequestId},
     reason::ReasonCode,
 };
 use rayon::{ThreadPool, prelude::*};
-use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::{
-    GalleryError, Identity, MODELS, OPENED_TOGETHER,
-    rest::{self, Templates},
+    GalleryError, Identity, MODELS,
+    rest::Templates,
     sealed::{
         Best, Candidate, EpochKey, Packing, ProbeCode, Query, REFERENCE_WEIGHTS, RecordId,
         SealedError,
         block::{Header, Kind},
-        keyholder::{FreshBlock, Keyholder},
+        keyholder::Keyholder,
         wire::{self, BlockName},
     },
     second::SecondStage,
     threads, unsearchable,
 };
 use crate::{
-    base::person_key,
     budget::Budget,
     clock::Clock,
     config::Identification,
     entropy::Entropy,
     error::Error,
     limits,
-    requests::{self, Nonce},
-    rows::{self, Table, text},
-    store::{Batch, Store, StoreError},
+    requests::Nonce,
+    store::{Store, StoreError},
     vault,
 };
+
+mod people;
+mod settle;
+
+use settle::Pending;
+pub use settle::Step;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_hours(24);
@@ -197,43 +200,6 @@ pub struct Kept {
     pub right: u8,
     /// Of the left palm.
     pub left: u8,
-}
-
-/// An enrolment that was answered, in the keyholder's store.
-#[derive(Serialize, Deserialize)]
-struct KeptRow {
-    #[serde(with = "text")]
-    customer: CustomerId,
-    right: u8,
-    left: u8,
-}
-
-/// What the matcher should do next.
-#[derive(Debug)]
-pub enum Step {
-    /// Nothing.
-    Done,
-    /// Ask again: templates were opened.
-    On,
-    /// Write this block, commit it, search it: the block as on disk, and its directory.
-    Keep(Vec<u8>, Vec<u8>),
-    /// Commit this, then search the block no more and delete it.
-    Retire(BlockName),
-}
-
-/// A step that the matcher was told and has not committed.
-enum Pending {
-    Keep(FreshBlock),
-    Retire(BlockName, Vec<(RecordId, SearchCode)>),
-}
-
-impl Pending {
-    fn name(&self) -> BlockName {
-        match self {
-            Self::Keep(fresh) => BlockName::of(fresh.block.header()),
-            Self::Retire(name, _) => *name,
-        }
-    }
 }
 
 /// Which blocks there are, and what is in none.
@@ -429,8 +395,8 @@ impl Holder {
     ///
     /// # Errors
     /// [`HolderError::Attach`]; [`Error::SealBroken`], [`Error::TemplateUnknown`], [`Error::TooManySearches`],
-    /// [`Error::CaptureReplayed`], [`Error::IdReused`], [`Error::CustomerNotFound`] after [`Self::forget`], and [`Error::Busy`] until everything is
-    /// settled after an attachment.
+    /// [`Error::CaptureReplayed`], [`Error::IdReused`], [`Error::CustomerNotFound`] after [`Self::forget`], and
+    /// [`Error::Busy`] until everything is settled after an attachment.
     pub fn open_samples(
         &self,
         session: Session,
@@ -584,254 +550,6 @@ impl Holder {
             Purpose::Enrol(request, customer) => self.enrol(request, customer, found),
         }
     }
-
-    fn enrol(
-        &self,
-        request: RequestId,
-        customer: CustomerId,
-        found: Vec<(Template, Vec<Candidate>)>,
-    ) -> Answered<Found> {
-        let _alone = self.alone();
-        if let Some(kept) = self.kept_before(request, customer)? {
-            return Ok(Found::Kept(kept));
-        }
-        let (samples, nearest): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let refused = self.second.judge(customer, &samples, |index, sample| {
-            self.second.is_of_another(sample, &nearest[index], customer)
-        })?;
-        if let Some(reason) = refused {
-            return Ok(Found::Refused(reason));
-        }
-        let (records, kept) = self.keep(request, customer, &samples)?;
-        let mut state = self.write();
-        for (record, sample) in records.into_iter().zip(&samples) {
-            state.enrol(record, sample)?;
-        }
-        Ok(Found::Kept(kept))
-    }
-
-    /// Puts samples on disk, with the answer to the request. A sample's number is never used again: none of a person's
-    /// is deleted alone, and after [`Self::forget`] nothing is kept of them.
-    fn keep(
-        &self,
-        request: RequestId,
-        customer: CustomerId,
-        samples: &[Template],
-    ) -> Result<(Vec<RecordId>, Kept), Error> {
-        let mut batch = Batch::new();
-        let person = if let Some(person) = person_key(&*self.store, &self.master, customer)? {
-            person
-        } else {
-            let (person, wrapped) = self.master.create_person_key(customer, &*self.entropy);
-            batch.put(
-                Table::CustomerKey.key(&[&customer.to_bytes()]),
-                wrapped.to_bytes(),
-            );
-            person
-        };
-        let has = |hand| self.second.templates.count(customer, hand);
-        let mut kept = Kept {
-            right: has(Hand::Right)?,
-            left: has(Hand::Left)?,
-        };
-        let mut records = Vec::with_capacity(samples.len());
-        for sample in samples {
-            let count = match sample.hand() {
-                Hand::Right => &mut kept.right,
-                Hand::Left => &mut kept.left,
-            };
-            let number = *count;
-            *count = number.checked_add(1).ok_or(Error::SamplesFull)?;
-            let key = rest::key(customer, sample.hand(), number);
-            let sealed = rest::seal(&person, &key, sample, &*self.entropy);
-            batch.put(key, sealed);
-            records.push(RecordId { customer, number });
-        }
-        let Kept { right, left } = kept;
-        let row = KeptRow {
-            customer,
-            right,
-            left,
-        };
-        batch.put(requests::request_key(request), rows::encode(&row));
-        self.commit_batch(&batch)?;
-        Ok((records, kept))
-    }
-
-    /// What this enrolment was answered before.
-    fn kept_before(&self, request: RequestId, customer: CustomerId) -> Result<Option<Kept>, Error> {
-        if self.store.get(&forgotten_key(customer))?.is_some() {
-            return Err(Error::CustomerNotFound);
-        }
-        let Some(row) = self.store.get(&requests::request_key(request))? else {
-            return Ok(None);
-        };
-        let row: KeptRow = Table::Request.decode(&row)?;
-        let KeptRow { right, left, .. } = row;
-        let is_same = row.customer == customer;
-        is_same
-            .then_some(Some(Kept { right, left }))
-            .ok_or(Error::IdReused)
-    }
-
-    /// Destroys a person's key and samples; they are gone from disk when this returns. Done twice, it is done.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn forget(&self, customer: CustomerId) -> Result<(), Error> {
-        let _alone = self.alone();
-        let mut batch = Batch::new();
-        let samples = Table::Template.key(&[&customer.to_bytes()]);
-        for (key, _) in self.store.scan(&samples, None, limits::SCAN_ROWS)? {
-            batch.delete(key);
-        }
-        batch.delete(Table::CustomerKey.key(&[&customer.to_bytes()]));
-        batch.put(forgotten_key(customer), Vec::new());
-        self.commit_batch(&batch)?;
-        let mut state = self.write();
-        state.unopened.retain(|(_, own)| own.customer != customer);
-        state
-            .rooms
-            .values_mut()
-            .for_each(|room| room.remove(customer));
-        Ok(())
-    }
-
-    fn commit_batch(&self, batch: &Batch) -> Result<(), Error> {
-        self.store.commit(batch).map_err(|error| {
-            (self.on_failure)(error);
-            Error::WriteFailed
-        })
-    }
-
-    /// What the matcher should do next. Nothing changes for searches until [`Self::commit`].
-    ///
-    /// # Errors
-    /// [`HolderError::Attach`]; [`Error::Store`], [`Error::Corrupt`].
-    pub fn settle(&self, session: Session) -> Answered<Step> {
-        if self.open_some(session)? {
-            return Ok(Step::On);
-        }
-        let stale = {
-            let state = self.read();
-            state.must_be(session)?;
-            let mut rooms = state.rooms.iter();
-            rooms.find_map(|(kind, room)| {
-                let (block, live) = room.stale()?;
-                let (kind, epoch) = (*kind, room.epoch());
-                Some((BlockName { kind, epoch, block }, live))
-            })
-        };
-        if let Some((name, live)) = stale {
-            let codes = self.codes_of(name.kind.hand, live)?;
-            return self.propose(session, Pending::Retire(name, codes));
-        }
-        let draft = {
-            let mut state = self.write();
-            state.must_be(session)?;
-            state.rooms.values_mut().find_map(Keyholder::draft)
-        };
-        match draft {
-            None => Ok(Step::Done),
-            Some(draft) => {
-                let fresh = self.pool().install(|| draft.encrypt(&*self.entropy));
-                self.propose(session, Pending::Keep(fresh))
-            }
-        }
-    }
-
-    fn propose(&self, session: Session, pending: Pending) -> Answered<Step> {
-        let step = match &pending {
-            Pending::Retire(name, _) => Step::Retire(*name),
-            Pending::Keep(fresh) => {
-                let mut block = Vec::new();
-                let written = fresh.block.write_to(&mut block);
-                written.map_err(|_| Error::Corrupt("gallery"))?;
-                Step::Keep(block, fresh.directory.clone())
-            }
-        };
-        let mut state = self.write();
-        state.must_be(session)?;
-        state.pending = Some(pending);
-        Ok(step)
-    }
-
-    fn codes_of(
-        &self,
-        hand: Hand,
-        records: Vec<RecordId>,
-    ) -> Result<Vec<(RecordId, SearchCode)>, Error> {
-        let open = |record| {
-            let template = self.second.templates.one(hand, record)?;
-            let code = template.and_then(|template| template.search().cloned());
-            Ok(code.map(|code| (record, code)))
-        };
-        let opened: Result<Vec<_>, Error> = self
-            .pool()
-            .install(|| records.into_par_iter().map(open).collect());
-        Ok(opened?.into_iter().flatten().collect())
-    }
-
-    /// Opens some of the templates that are in no block; whether there were any.
-    fn open_some(&self, session: Session) -> Answered<bool> {
-        // Nobody is forgotten between the look at the store and the change of the state.
-        let _alone = self.alone();
-        let some: Vec<_> = {
-            let state = self.read();
-            state.must_be(session)?;
-            // A block at a time: what is opened waits in memory in the clear.
-            let from = state.unopened.len().saturating_sub(OPENED_TOGETHER);
-            let waits = state.rooms.values().any(Keyholder::fills_a_block);
-            if waits {
-                Vec::new()
-            } else {
-                state.unopened[from..].to_vec()
-            }
-        };
-        let open = |(hand, record): &(Hand, RecordId)| {
-            Ok((*record, self.second.templates.one(*hand, *record)?))
-        };
-        let opened: Result<Vec<_>, Error> =
-            self.pool().install(|| some.par_iter().map(open).collect());
-        let opened = opened?;
-        let mut state = self.write();
-        state.must_be(session)?;
-        let left = state.unopened.len() - some.len();
-        state.unopened.truncate(left);
-        for (record, template) in opened {
-            let Some(template) = template else { continue };
-            match state.enrol(record, &template) {
-                Ok(()) => (),
-                Err(Error::TemplateUnknown) => {
-                    warn!(
-                        "a sample without a search code of a known version is kept, but not found"
-                    );
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(!some.is_empty())
-    }
-
-    /// The matcher did the step of this block.
-    ///
-    /// # Errors
-    /// [`HolderError::Attach`] when it was not the last step told.
-    pub fn commit(&self, session: Session, name: BlockName) -> Answered<()> {
-        let mut state = self.write();
-        state.must_be(session)?;
-        let pending = state.pending.take().filter(|own| own.name() == name);
-        let pending = pending.ok_or(HolderError::Attach)?;
-        let room = state.rooms.get_mut(&name.kind).ok_or(HolderError::Attach)?;
-        match pending {
-            Pending::Keep(fresh) => drop(room.publish(fresh)),
-            Pending::Retire(name, codes) => room
-                .retire(name.block, &codes)
-                .map_err(|_| HolderError::Attach)?,
-        }
-        state.changes += 1;
-        Ok(())
-    }
 }
 
 fn nearest(state: &State, sample: Sample) -> Answered<(Template, Vec<Candidate>)> {
@@ -841,10 +559,6 @@ fn nearest(state: &State, sample: Sample) -> Answered<(Template, Vec<Candidate>)
     let room = state.room(sample.kind)?;
     room.rank_waiting(&sample.code, &mut best);
     Ok((sample.template, best.into_sorted()))
-}
-
-fn forgotten_key(customer: CustomerId) -> Vec<u8> {
-    Table::Forgotten.key(&[&customer.to_bytes()])
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use crate::{
     fixture::{krw, request, search_code, template},
     gallery::{
         matcher::Matcher,
+        rest,
         sealed::{block::Block, folder::Stored},
     },
+    rows::Table,
     store::MemoryStore,
 };
 
