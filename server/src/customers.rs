@@ -212,7 +212,7 @@ impl Customers {
         // A task of its own: a caller who hangs up must not leave the palms in the gallery.
         let deleting = tokio::spawn(async move {
             let _palms = base.palms.lock().await;
-            // A keyholder of its own forgets first: stopped in between, the customer is still there to be deleted again.
+            // A keyholder of its own forgets first: stopped in between, the customer is there to be deleted again.
             base.writer.write(move |tx| erasable(tx, id)).await?;
             let gallery = Arc::clone(&base.gallery);
             let forgetting = tokio::task::spawn_blocking(move || gallery.forget(id));

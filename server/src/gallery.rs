@@ -9,8 +9,8 @@
 //! start; what stands in none, waits in memory and is searched there. Searches use [`limits::SEARCH_THREADS`] threads
 //! of the gallery's own and block their caller: call from a thread that may block.
 //!
-//! All of that in one process is [`Gallery`]. In two, [`holder`] has the templates and the keys, [`matcher`] the blocks,
-//! and [`remote`] is the matcher's end of the link; [`palms`] is what checkout and enrolment see of either.
+//! All of that in one process is [`Gallery`]. In two, [`holder`] has the templates and the keys, [`matcher`] the
+//! blocks, and [`remote`] is the matcher's end of the link; [`palms`] is what checkout and enrolment see of either.
 //!
 //! Start at [`Gallery::identify`], then `search.rs`.
 

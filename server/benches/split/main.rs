@@ -1,5 +1,5 @@
-//! What a keyholder of its own costs: the same identifications in one process, and with the keyholder behind mutual TLS on
-//! loopback, in turn. `cargo bench -p palm-server --bench split -- --n 1000000`. One JSON object a line.
+//! What a keyholder of its own costs: the same identifications in one process, and with the keyholder behind mutual TLS
+//! on loopback, in turn. `cargo bench -p palm-server --bench split -- --n 1000000`. One JSON object a line.
 //!
 //! Both ends run in this process, as two would on one machine: they share its cores, and every byte goes through the
 //! socket. What is compared begins with a sealed envelope and ends with an answer, which must be the same.
