@@ -3,13 +3,13 @@
 //! One matcher is attached at a time ([`Holder::attach`]). It hands in the sealed directories of its blocks, which only
 //! the keyholder can read; what is in no block is taken from the templates. A search is a conversation: the keyholder
 //! opens the till's envelope and gives away the probe in the epoch's coordinates ([`Holder::open_samples`]), the
-//! matcher sends the sums of every block ([`Holder::take`]), and the keyholder reads scores, opens the nearest templates
-//! and answers a person or nobody ([`Holder::answer`]).
+//! matcher sends the sums of every block ([`Holder::take`]), and the keyholder reads scores, opens the nearest
+//! templates and answers a person or nobody ([`Holder::answer`]).
 //!
 //! What a matcher says is checked as if a stranger said it: sums must cover each block once, and nothing that it sends
 //! can change a template. A step of [`Holder::settle`] counts once the matcher says that it did it
-//! ([`Holder::commit`]): whatever stops either process in between, no code is lost and none is twice under one mask, since each try draws a
-//! seed of its own.
+//! ([`Holder::commit`]): whatever stops either process in between, no code is lost and none is twice under one mask,
+//! since each try draws a seed of its own.
 //!
 //! Every call may block; call from a thread that may.
 
