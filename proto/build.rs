@@ -4,7 +4,7 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "types",
     "customers",
     "enrolment",
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     "wallets",
     "reports",
     "tills",
+    "keyholder",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

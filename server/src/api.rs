@@ -11,6 +11,7 @@ use palm_proto::{
         checkout_service_server::CheckoutServiceServer,
         customer_service_server::CustomerServiceServer,
         enrolment_service_server::EnrolmentServiceServer,
+        keyholder_service_server::KeyholderServiceServer,
         payment_service_server::PaymentServiceServer, report_service_server::ReportServiceServer,
         till_service_server::TillServiceServer, wallet_service_server::WalletServiceServer,
     },
@@ -22,12 +23,13 @@ use tonic::transport::{
 };
 use zeroize::Zeroizing;
 
-use crate::{limits, service::Service};
+use crate::{gallery::holder::Holder, limits, pki::Fingerprint, service::Service};
 
 mod admission;
 mod checkout;
 mod customers;
 mod enrolment;
+mod keyholder;
 mod payments;
 mod reports;
 mod status;
@@ -136,6 +138,25 @@ impl Api {
             .add_service(part!(ReportServiceServer))
             .add_service(part!(WalletServiceServer))
             .add_service(part!(TillServiceServer));
+        Ok(Self { router })
+    }
+
+    /// Puts a keyholder of its own behind TLS, for the matcher with this certificate.
+    ///
+    /// # Errors
+    /// [`ServeError`] when the certificates cannot be used.
+    pub fn of_keyholder(
+        holder: Arc<Holder>,
+        matcher: Fingerprint,
+        tls: &TlsFiles,
+    ) -> Result<Self, ServeError> {
+        let desk = KeyholderServiceServer::new(keyholder::Desk { holder, matcher })
+            .max_decoding_message_size(limits::LINK_MESSAGE_MAX)
+            .max_encoding_message_size(limits::LINK_MESSAGE_MAX);
+        let router = server(tls, limits::LINK_ATTACH_TIMEOUT)?
+            .initial_stream_window_size(limits::LINK_WINDOW)
+            .initial_connection_window_size(limits::LINK_WINDOW)
+            .add_service(desk);
         Ok(Self { router })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     error::Error,
-    gallery::Gallery,
+    gallery::palms::Palms,
     rows::Table,
     store::Store,
     vault::{Keyholder, PersonKey, WrappedKey},
@@ -23,7 +23,7 @@ pub(crate) struct Base {
     pub(crate) keyholder: Arc<Keyholder>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) gallery: Arc<Gallery>,
+    pub(crate) gallery: Arc<Palms>,
     /// Searches of a till.
     pub(crate) searches: Budget<TillId>,
     /// Times that a person is recognised.

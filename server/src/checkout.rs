@@ -17,9 +17,8 @@
 
 use std::sync::Arc;
 
-use palm_models::template::Template;
 use palm_proto::{
-    envelope::{Binding, OpeningKey},
+    envelope::Binding,
     id::{CustomerId, PaymentId, TillId},
     money::Money,
     reason::ReasonCode,
@@ -31,7 +30,7 @@ use crate::{
     clock::Timestamp,
     customers::customer_key,
     error::Error,
-    gallery::Identity,
+    gallery::{Identity, palms::Opened},
     payments::{
         Payment, Payments, State, Work,
         booking::{self, Booking},
@@ -89,7 +88,6 @@ pub struct Checkout {
     pub(crate) base: Arc<Base>,
     payments: Payments,
     safeguards: Safeguards,
-    opening_key: Arc<OpeningKey>,
     monotonic: Arc<dyn Monotonic>,
 }
 
@@ -104,14 +102,12 @@ impl Checkout {
     pub(crate) fn new(
         payments: Payments,
         safeguards: Safeguards,
-        opening_key: Arc<OpeningKey>,
         monotonic: Arc<dyn Monotonic>,
     ) -> Self {
         Self {
             base: Arc::clone(&payments.base),
             payments,
             safeguards,
-            opening_key,
             monotonic,
         }
     }
@@ -121,7 +117,7 @@ impl Checkout {
     /// # Errors
     /// [`Error::IdReused`], [`Error::Cancelled`], [`Error::OutcomeUnknown`], [`Error::Malformed`] (the amount),
     /// [`Error::SealBroken`], [`Error::TemplateUnknown`], [`Error::CaptureReplayed`], [`Error::AmountOverflow`],
-    /// [`Error::TooManySearches`].
+    /// [`Error::TooManySearches`], [`Error::KeyholderAway`].
     pub async fn authorise(
         &self,
         till: TillId,
@@ -135,7 +131,7 @@ impl Checkout {
             }
         }
         self.payments.check_amount(request.amount)?;
-        let probe = self.open(&till, &request)?;
+        let probe = self.open(&till, &request).await?;
         stages.opened();
         if let Some(reason) = self.used_before(&request)? {
             return Ok((Outcome::NotRecognised { reason }, stages.times()));
@@ -160,17 +156,15 @@ impl Checkout {
         Ok((outcome, stages.times()))
     }
 
-    fn open(&self, till: &TillId, request: &AuthorisePayment) -> Result<Template, Error> {
+    async fn open(&self, till: &TillId, request: &AuthorisePayment) -> Result<Opened, Error> {
         let binding = Binding::Payment {
             till: till.clone(),
             payment: request.payment,
             amount: request.amount,
         };
-        let plain = self
-            .opening_key
-            .open(&request.sample, &binding)
-            .map_err(|_| Error::SealBroken)?;
-        Template::from_bytes(&plain).map_err(|_| Error::TemplateUnknown)
+        let (gallery, sample) = (Arc::clone(&self.base.gallery), request.sample.clone());
+        let opening = tokio::task::spawn_blocking(move || gallery.open(&binding, &[sample]));
+        opening.await.map_err(|_| Error::Stopping)?
     }
 
     /// The reason that this very send was refused for before, when it was.
@@ -188,9 +182,9 @@ impl Checkout {
         self.base.matches.spend(customer, now)
     }
 
-    async fn identify(&self, probe: Template) -> Result<Identity, Error> {
+    async fn identify(&self, probe: Opened) -> Result<Identity, Error> {
         let gallery = Arc::clone(&self.base.gallery);
-        let searching = tokio::task::spawn_blocking(move || gallery.identify(&probe));
+        let searching = tokio::task::spawn_blocking(move || gallery.identify(probe));
         searching.await.map_err(|_| Error::Stopping)?
     }
 

@@ -19,10 +19,15 @@ use crate::{
     pki::Fingerprint,
 };
 
+mod keyholder;
 mod policy;
 pub mod rails;
 mod receipt;
 
+pub use keyholder::{
+    KEYHOLDER_PORT_DEFAULT, KeyholderConfig, KeyholderKeys, KeyholderLimits, KeyholderLink,
+    MatcherCertificate,
+};
 pub use policy::Policy;
 use rails::Rails;
 pub use receipt::ReceiptConfig;
@@ -46,6 +51,9 @@ pub struct Config {
     pub store: StoreConfig,
     /// Key files.
     pub keys: Keys,
+    /// A keyholder that is a process of its own; absent: this process is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyholder: Option<KeyholderLink>,
     /// Who may operate it.
     pub operators: Operators,
     /// The shop's rules for payments.
@@ -54,7 +62,7 @@ pub struct Config {
     /// What stands on paper.
     #[serde(default)]
     pub receipt: ReceiptConfig,
-    /// When a palm counts as recognised.
+    /// When a palm counts as recognised; with a keyholder of its own, that one's configuration says it.
     #[serde(default)]
     pub identification: Identification,
     /// Bounds that depend on the machine.
@@ -114,6 +122,13 @@ impl StoreConfig {
             Self::Sled { path } => Some(path.join("gallery")),
         }
     }
+
+    fn path(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Memory {} => None,
+            Self::Sled { path } => Some(path),
+        }
+    }
 }
 
 /// Files of 32 random bytes.
@@ -122,10 +137,13 @@ impl StoreConfig {
 pub struct Keys {
     /// Wraps every person's key.
     pub master: PathBuf,
-    /// Tills seal templates to its public half.
-    pub sealing: PathBuf,
-    /// The blocks of the gallery are encrypted under keys derived from it; with a new one they are made again.
-    pub gallery: PathBuf,
+    /// Tills seal templates to its public half. Absent with a keyholder of its own, which has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<PathBuf>,
+    /// The blocks of the gallery are encrypted under keys derived from it; with a new one they are made again. Absent
+    /// with a keyholder of its own, which has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gallery: Option<PathBuf>,
 }
 
 /// Who may operate the service.
@@ -284,17 +302,8 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Shape {
-            path: path.to_owned(),
-            message: error.to_string().trim_end().replace('\n', " "),
-        })?;
-        if let Some((key, remedy)) = config.first_fault() {
-            return Err(ConfigError::Value {
-                path: path.to_owned(),
-                key,
-                remedy,
-            });
-        }
+        let mut config: Self = from_toml(text, path)?;
+        refuse_fault(config.first_fault(), path)?;
         config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
     }
@@ -306,12 +315,17 @@ impl Config {
             policy,
             receipt,
             identification,
+            keys,
+            keyholder,
             limits,
             rails,
             ..
         } = self;
+        let link = keyholder.as_ref();
         let faults = [
             shop.fault(),
+            link.and_then(KeyholderLink::fault),
+            keys.fault(link.is_some()),
             operators.fault(),
             policy.fault(),
             receipt.fault(),
@@ -327,23 +341,21 @@ impl Config {
             tls,
             store,
             keys,
+            keyholder,
             rails,
             ..
         } = self;
         rails.settle_paths(folder);
-        let stored = match store {
-            StoreConfig::Memory {} => None,
-            StoreConfig::Sled { path } => Some(path),
-        };
+        let link = keyholder.iter_mut().flat_map(KeyholderLink::paths);
+        let palms = keys.sealing.iter_mut().chain(&mut keys.gallery);
         let named = [
             &mut tls.certificate,
             &mut tls.key,
             &mut tls.ca,
             &mut keys.master,
-            &mut keys.sealing,
-            &mut keys.gallery,
         ];
-        for path in named.into_iter().chain(stored) {
+        let others = palms.chain(link).chain(store.path());
+        for path in named.into_iter().chain(others) {
             *path = folder.join(&*path);
         }
     }
@@ -376,6 +388,21 @@ impl Config {
     }
 }
 
+fn from_toml<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Shape {
+        path: path.to_owned(),
+        message: error.to_string().trim_end().replace('\n', " "),
+    })
+}
+
+fn refuse_fault(fault: Option<Fault>, path: &Path) -> Result<(), ConfigError> {
+    let path = path.to_owned();
+    match fault {
+        None => Ok(()),
+        Some((key, remedy)) => Err(ConfigError::Value { path, key, remedy }),
+    }
+}
+
 /// A key with a value out of range, and what to write instead.
 type Fault = (&'static str, &'static str);
 
@@ -402,6 +429,20 @@ impl Shop {
 
     fn payment_max(&self) -> Option<Money> {
         Money::amount(self.payment_max_minor, self.currency()?).ok()
+    }
+}
+
+impl Keys {
+    /// Whoever opens palms has the keys for it, and nobody else.
+    fn fault(&self, has_keyholder: bool) -> Option<Fault> {
+        let remedy = if has_keyholder {
+            "leave it out: the keyholder has it, and must not share it"
+        } else {
+            "name the file, as `palmctl init` wrote it"
+        };
+        let is_right = |key: &Option<PathBuf>| key.is_some() != has_keyholder;
+        unless(is_right(&self.sealing), "keys.sealing", remedy)
+            .or_else(|| unless(is_right(&self.gallery), "keys.gallery", remedy))
     }
 }
 
@@ -474,6 +515,7 @@ fn listen_default() -> SocketAddr {
 pub fn fuzz_config(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         drop(Config::parse(text, Path::new("palmd.toml")));
+        drop(KeyholderConfig::parse(text, Path::new("keyholder.toml")));
     }
 }
 

@@ -25,8 +25,8 @@ mod till;
 
 pub use arguments::{
     Arguments, ChangeArguments, Command, CustomerCommand, DocumentArguments, DocumentFormat,
-    GuardArguments, InitArguments, LedgerCommand, ListArguments, PaymentCommand, ReaderKind,
-    ReportCommand, TillCommand, TransferArguments, WalletCommand,
+    GuardArguments, InitArguments, KeyholderArguments, LedgerCommand, ListArguments,
+    PaymentCommand, ReaderKind, ReportCommand, TillCommand, TransferArguments, WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};

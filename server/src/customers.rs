@@ -205,12 +205,18 @@ impl Customers {
     /// Destroys a customer's key, name and templates; says when. Payments stay.
     ///
     /// # Errors
-    /// [`Error::CustomerNotFound`]; [`Error::BalanceRemains`] while the wallet holds money.
+    /// [`Error::CustomerNotFound`]; [`Error::BalanceRemains`] while the wallet holds money;
+    /// [`Error::KeyholderAway`].
     pub async fn delete(&self, id: CustomerId) -> Result<Timestamp, Error> {
         let base = Arc::clone(&self.base);
         // A task of its own: a caller who hangs up must not leave the palms in the gallery.
         let deleting = tokio::spawn(async move {
             let _palms = base.palms.lock().await;
+            // A keyholder of its own forgets first: stopped in between, the customer is there to be deleted again.
+            base.writer.write(move |tx| erasable(tx, id)).await?;
+            let gallery = Arc::clone(&base.gallery);
+            let forgetting = tokio::task::spawn_blocking(move || gallery.forget(id));
+            forgetting.await.map_err(|_| Error::Stopping)??;
             base.writer.write(move |tx| erase(tx, id)).await?;
             base.gallery.remove(id);
             base.settle_gallery();
@@ -263,14 +269,19 @@ fn name_place(key: &[u8]) -> Place<'_> {
     }
 }
 
-fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
+/// The row of a customer who may be erased.
+fn erasable(tx: &Transaction<'_>, id: CustomerId) -> Result<CustomerRow, Error> {
     let row = tx.get(&customer_key(id))?.ok_or(Error::CustomerNotFound)?;
-    let row: CustomerRow = Table::Customer.decode(&row)?;
     let wallet = AccountId::Wallet(id);
     // What is held may come back.
     if tx.ledger().balance(wallet) > 0 || tx.ledger().held(wallet) > 0 {
         return Err(Error::BalanceRemains);
     }
+    Table::Customer.decode(&row)
+}
+
+fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
+    let row = erasable(tx, id)?;
     let templates = Table::Template.key(&[&id.to_bytes()]);
     // The bound of the scan is above what can be there: 12 samples of each palm.
     for (key, _) in tx.scan(&templates, None, limits::SCAN_ROWS)? {

@@ -9,14 +9,22 @@ use tokio::{sync::oneshot, time::MissedTickBehavior};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+mod keyholder;
+
+pub use keyholder::PreparedKeyholder;
+
 use crate::{
     api::{self, Api, ServeError, TlsFiles},
     checkout::stages::MachineMonotonic,
     clock::SystemClock,
-    config::{Config, StoreConfig, rails::Rails},
+    config::{Config, KeyholderLink, StoreConfig, Tls, rails::Rails},
     entropy::SystemEntropy,
     files::{self, FileError, KEY_BYTES},
-    gallery::{GalleryError, sealed::EpochKey},
+    gallery::{
+        GalleryError,
+        remote::{self, Remote, RemoteSetup},
+        sealed::EpochKey,
+    },
     ledger::{Ledger, LoadError},
     limits,
     payments::Payments,
@@ -25,7 +33,7 @@ use crate::{
         iso8583::{BookError, Iso8583},
         stripe::{Stripe, StripeError},
     },
-    service::{Ground, Service, Terms},
+    service::{Ground, PalmsGround, Service, Terms},
     store::{MemoryStore, SledStore, Store, StoreError},
     vault::Keyholder,
     writer::Writer,
@@ -36,8 +44,16 @@ pub struct Prepared {
     config: Config,
     tls: TlsFiles,
     master: Zeroizing<[u8; KEY_BYTES]>,
-    sealing: Zeroizing<[u8; KEY_BYTES]>,
-    gallery: Zeroizing<[u8; KEY_BYTES]>,
+    palms: PalmKeys,
+}
+
+/// Who has the keys of the palms.
+enum PalmKeys {
+    Here {
+        sealing: Zeroizing<[u8; KEY_BYTES]>,
+        gallery: Zeroizing<[u8; KEY_BYTES]>,
+    },
+    There(RemoteSetup),
 }
 
 impl fmt::Debug for Prepared {
@@ -59,6 +75,9 @@ pub enum PrepareError {
         #[source]
         source: FileError,
     },
+    /// Certificate, key and CA of the link to the keyholder, or its address.
+    #[error("configuration: [keyholder]")]
+    Link(#[source] tonic::transport::Error),
     /// Certificate, key and CA are not PEM, or do not belong together.
     #[error("configuration: [tls]")]
     Tls(#[source] ServeError),
@@ -68,6 +87,9 @@ pub enum PrepareError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
+    /// The runtime stopped while the gallery was opened.
+    #[error("palmd was stopped before it served")]
+    Interrupted,
     /// The books in the store cannot be read.
     #[error("the ledger cannot be read from the store")]
     Ledger(#[from] LoadError),
@@ -99,23 +121,25 @@ impl Prepared {
     /// # Errors
     /// [`PrepareError`] names the key, the file and the remedy.
     pub fn load(config: Config) -> Result<Self, PrepareError> {
-        let at = |key| move |source| PrepareError::File { key, source };
-        let tls = TlsFiles {
-            certificate: files::read_text(&config.tls.certificate)
-                .map_err(at("tls.certificate"))?,
-            key: files::read_secret_text(&config.tls.key).map_err(at("tls.key"))?,
-            ca: files::read_text(&config.tls.ca).map_err(at("tls.ca"))?,
-        };
-        api::check(&tls).map_err(PrepareError::Tls)?;
+        let tls = read_tls(&config.tls)?;
         let master = files::read_key(&config.keys.master).map_err(at("keys.master"))?;
-        let sealing = files::read_key(&config.keys.sealing).map_err(at("keys.sealing"))?;
-        let gallery = files::read_key(&config.keys.gallery).map_err(at("keys.gallery"))?;
+        let palms = match (
+            &config.keyholder,
+            &config.keys.sealing,
+            &config.keys.gallery,
+        ) {
+            (Some(link), ..) => PalmKeys::There(read_link(&config, link)?),
+            (None, Some(sealing), Some(gallery)) => PalmKeys::Here {
+                sealing: files::read_key(sealing).map_err(at("keys.sealing"))?,
+                gallery: files::read_key(gallery).map_err(at("keys.gallery"))?,
+            },
+            (None, ..) => unreachable!("invariant: checked when the configuration was read"),
+        };
         Ok(Self {
             config,
             tls,
             master,
-            sealing,
-            gallery,
+            palms,
         })
     }
 
@@ -132,8 +156,7 @@ impl Prepared {
             config,
             tls,
             master,
-            sealing,
-            gallery,
+            palms,
         } = self;
         let told = serde_json::to_string(&config);
         let told = told.expect("invariant: a configuration is plain structs");
@@ -152,9 +175,7 @@ impl Prepared {
             store,
             writer,
             keyholder: Keyholder::new(*master),
-            gallery_key: EpochKey::new(*gallery),
-            gallery_folder: config.store.gallery_folder(),
-            sealing_secret: *sealing,
+            palms: open_palms(palms, &config.store).await?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::new()),
             monotonic: Arc::new(MachineMonotonic::start()),
@@ -205,6 +226,50 @@ async fn sweep(payments: Payments) {
             }
         }
         at_start = false;
+    }
+}
+
+fn at(key: &'static str) -> impl Fn(FileError) -> PrepareError {
+    move |source| PrepareError::File { key, source }
+}
+
+fn read_tls(config: &Tls) -> Result<TlsFiles, PrepareError> {
+    let tls = TlsFiles {
+        certificate: files::read_text(&config.certificate).map_err(at("tls.certificate"))?,
+        key: files::read_secret_text(&config.key).map_err(at("tls.key"))?,
+        ca: files::read_text(&config.ca).map_err(at("tls.ca"))?,
+    };
+    api::check(&tls).map_err(PrepareError::Tls)?;
+    Ok(tls)
+}
+
+fn read_link(config: &Config, link: &KeyholderLink) -> Result<RemoteSetup, PrepareError> {
+    let certificate = files::read_text(&link.certificate).map_err(at("keyholder.certificate"))?;
+    let setup = RemoteSetup {
+        address: link.address.clone(),
+        certificate,
+        key: files::read_secret_text(&link.key).map_err(at("keyholder.key"))?,
+        ca: files::read_text(&link.ca).map_err(at("keyholder.ca"))?,
+        folder: config.store.gallery_folder(),
+        samples_max: config.limits.samples_max,
+        patience: limits::LINK_PATIENCE,
+    };
+    remote::check(&setup).map_err(PrepareError::Link)?;
+    Ok(setup)
+}
+
+async fn open_palms(keys: PalmKeys, store: &StoreConfig) -> Result<PalmsGround, RunError> {
+    match keys {
+        PalmKeys::Here { sealing, gallery } => Ok(PalmsGround::Here {
+            gallery_key: EpochKey::new(*gallery),
+            gallery_folder: store.gallery_folder(),
+            sealing_secret: *sealing,
+        }),
+        PalmKeys::There(setup) => {
+            let opening = tokio::task::spawn_blocking(move || Remote::open(&setup));
+            let remote = opening.await.map_err(|_| RunError::Interrupted)??;
+            Ok(PalmsGround::There(Box::new(remote)))
+        }
     }
 }
 

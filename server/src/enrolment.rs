@@ -5,21 +5,18 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use palm_models::template::{Hand, Template};
-use palm_proto::{
-    envelope::{Binding, OpeningKey},
-    id::TillId,
-    reason::ReasonCode,
-    request::Enrol,
-};
+use palm_models::template::Template;
+use palm_proto::{envelope::Binding, id::TillId, reason::ReasonCode, request::Enrol};
 
 pub use crate::requests::EnrolOutcome;
 use crate::{
     base::Base,
     customers::{CustomerRow, customer_key},
     error::Error,
-    gallery::{Gallery, rest},
-    limits,
+    gallery::{
+        palms::{Judged, Opened},
+        rest,
+    },
     requests::{self, EnrolRow, Nonce, NonceRow, RequestRow},
     rows::{self, Table},
     writer::Transaction,
@@ -29,12 +26,11 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Enrolment {
     base: Arc<Base>,
-    opening_key: Arc<OpeningKey>,
 }
 
 impl Enrolment {
-    pub(crate) fn new(base: Arc<Base>, opening_key: Arc<OpeningKey>) -> Self {
-        Self { base, opening_key }
+    pub(crate) fn new(base: Arc<Base>) -> Self {
+        Self { base }
     }
 
     /// Enrols the palms of a customer, all or nothing.
@@ -42,7 +38,7 @@ impl Enrolment {
     /// # Errors
     /// [`Error::CustomerNotFound`], [`Error::IdReused`], [`Error::SealBroken`], [`Error::TemplateUnknown`],
     /// [`Error::CaptureReplayed`], [`Error::SamplesFull`], [`Error::GalleryFull`],
-    /// [`Error::TooManySearches`].
+    /// [`Error::TooManySearches`], [`Error::KeyholderAway`].
     pub async fn enrol(&self, till: TillId, request: Enrol) -> Result<EnrolOutcome, Error> {
         let this = self.clone();
         // A task of its own: a caller who hangs up must not keep committed palms out of the gallery.
@@ -56,19 +52,25 @@ impl Enrolment {
             return Ok(outcome);
         }
         let row = self.base.store.get(&customer_key(request.customer))?;
-        let row: CustomerRow = Table::Customer.decode(&row.ok_or(Error::CustomerNotFound)?)?;
-        let samples = self.open(&till, &request)?;
+        let mut row: CustomerRow = Table::Customer.decode(&row.ok_or(Error::CustomerNotFound)?)?;
+        let opened = self.open(&till, &request).await?;
+        if matches!(opened, Opened::There(_)) {
+            self.refuse_replayed(&request)?;
+        }
         self.base.count_search(&till)?;
-        let base = Arc::clone(&self.base);
+        let gallery = Arc::clone(&self.base.gallery);
         let customer = request.customer;
-        let judging = tokio::task::spawn_blocking(move || {
-            let refused = judge(&base.gallery, customer, &samples)?;
-            Ok::<_, Error>((refused, samples))
-        });
-        let (refused, samples) = judging.await.map_err(|_| Error::Stopping)??;
-        match refused {
-            Some(reason) => self.refuse(till, request, reason).await,
-            None => self.keep(till, request, row, samples).await,
+        let judging = tokio::task::spawn_blocking(move || gallery.judge(opened, customer));
+        match judging.await.map_err(|_| Error::Stopping)?? {
+            Judged::Refused(reason) => self.refuse(till, request, reason).await,
+            Judged::ToKeep(samples) => self.keep(till, request, row, samples).await,
+            Judged::Kept(kept) => {
+                // A keyholder of its own has them on disk; should this end before the answer is, the same request is
+                // answered the same there.
+                row.right_samples = kept.right;
+                row.left_samples = kept.left;
+                self.note(till, request, row).await
+            }
         }
     }
 
@@ -102,27 +104,32 @@ impl Enrolment {
         }
     }
 
-    fn open(&self, till: &TillId, request: &Enrol) -> Result<Vec<Template>, Error> {
+    async fn open(&self, till: &TillId, request: &Enrol) -> Result<Opened, Error> {
         let binding = Binding::Enrolment {
             till: till.clone(),
             customer: request.customer,
             request: request.request_id,
         };
-        let open = |sealed| {
-            let plain = self
-                .opening_key
-                .open(sealed, &binding)
-                .map_err(|_| Error::SealBroken)?;
-            let sample = Template::from_bytes(&plain).map_err(|_| Error::TemplateUnknown)?;
-            self.base.gallery.refuse_unsearchable(&sample)?;
-            Ok::<_, Error>(sample)
-        };
-        let samples = request.samples.iter().map(open).collect::<Result<_, _>>()?;
+        let (gallery, samples) = (Arc::clone(&self.base.gallery), request.samples.clone());
+        let opening = tokio::task::spawn_blocking(move || gallery.open(&binding, &samples));
+        let opened = opening.await.map_err(|_| Error::Stopping)??;
         let nonces: BTreeSet<&Nonce> = request.samples.iter().map(|s| &s.capture_nonce).collect();
         if nonces.len() < request.samples.len() {
             return Err(Error::CaptureReplayed);
         }
-        Ok(samples)
+        Ok(opened)
+    }
+
+    /// A keyholder of its own keeps samples before the answer is written here, where a capture that was used before
+    /// would be found out otherwise.
+    fn refuse_replayed(&self, request: &Enrol) -> Result<(), Error> {
+        for sample in &request.samples {
+            let key = requests::nonce_key(&sample.capture_nonce);
+            if self.base.store.get(&key)?.is_some() {
+                return Err(Error::CaptureReplayed);
+            }
+        }
+        Ok(())
     }
 
     async fn refuse(
@@ -178,6 +185,25 @@ impl Enrolment {
         self.base.settle_gallery();
         Ok(outcome)
     }
+
+    /// Keeps the answer for samples that a keyholder of its own has.
+    async fn note(
+        &self,
+        till: TillId,
+        request: Enrol,
+        row: CustomerRow,
+    ) -> Result<EnrolOutcome, Error> {
+        let outcome = EnrolOutcome::Enrolled { palms: row.palms() };
+        let written = self.base.writer.write(move |tx| {
+            let key = customer_key(request.customer);
+            record(tx, till, &request, outcome)?;
+            tx.put(key, rows::encode(&row));
+            Ok::<_, Error>(())
+        });
+        written.await?;
+        self.base.settle_gallery();
+        Ok(outcome)
+    }
 }
 
 /// Keeps the answer and uses up the captures.
@@ -205,55 +231,6 @@ fn record(
     };
     requests::keep(tx, request.request_id, &RequestRow::Enrol(row));
     Ok(())
-}
-
-/// Whether these samples may be enrolled for this customer; `Some` says why not.
-fn judge(
-    gallery: &Gallery,
-    customer: palm_proto::id::CustomerId,
-    samples: &[Template],
-) -> Result<Option<ReasonCode>, Error> {
-    if !gallery.has_room_for(samples.len()) {
-        return Err(Error::GalleryFull);
-    }
-    for hand in [Hand::Right, Hand::Left] {
-        let palm: Vec<&Template> = samples.iter().filter(|s| s.hand() == hand).collect();
-        if palm.is_empty() {
-            continue;
-        }
-        if palm.len() < limits::SAMPLES_PER_PALM_MIN {
-            return Ok(Some(ReasonCode::SamplesMissing));
-        }
-        let enrolled = gallery.samples_of(customer, hand)?;
-        if enrolled.len() + palm.len() > limits::SAMPLES_PER_PALM_MAX {
-            return Err(Error::SamplesFull);
-        }
-        if !agree(gallery, &palm, &enrolled) {
-            return Ok(Some(ReasonCode::SamplesDisagree));
-        }
-    }
-    for sample in samples {
-        if gallery.is_of_another(sample, customer)? {
-            return Ok(Some(ReasonCode::AlreadyEnrolled));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether the samples are of one palm, and of the one that the customer has enrolled for this hand, if any.
-fn agree(gallery: &Gallery, palm: &[&Template], enrolled: &[Template]) -> bool {
-    let is_enrolled = |sample: &Template| {
-        enrolled.is_empty()
-            || enrolled
-                .iter()
-                .any(|own| gallery.are_of_one_palm(sample, own))
-    };
-    palm.iter().enumerate().all(|(n, sample)| {
-        palm[..n]
-            .iter()
-            .all(|other| gallery.are_of_one_palm(sample, other))
-            && is_enrolled(sample)
-    })
 }
 
 #[cfg(test)]

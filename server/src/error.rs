@@ -42,6 +42,8 @@ pub enum Error {
     IdReused,
     /// The wallet holds less than is to be paid out.
     InsufficientFunds,
+    /// The keyholder, a process of its own, does not answer or is being put in order.
+    KeyholderAway,
     /// The request's shape.
     Malformed(Malformed),
     /// A rail's answer is awaited.
@@ -86,13 +88,9 @@ impl Error {
             Self::AmountOverflow => {
                 "the amount does not fit: nothing was booked; send a smaller one"
             }
-            Self::AmountTooLarge => {
-                "more than is held, or than was captured and has not gone back: send at most that"
-            }
+            Self::AmountTooLarge => "more than is held, or than can go back: send less",
             Self::BalanceRemains => "the wallet still holds money: pay it out first",
-            Self::BooksDiffer => {
-                "the report and the ledger differ: run `palmctl ledger audit`, and keep the store as it is"
-            }
+            Self::BooksDiffer => "report and ledger differ: run `palmctl ledger audit`",
             Self::Busy => "too many calls at once: send the same request again in a moment",
             Self::Cancelled => {
                 "this payment was given up before it was booked: charge under a new id"
@@ -114,6 +112,9 @@ impl Error {
             }
             Self::IdReused => "this id was used before with other content: make a new one",
             Self::InsufficientFunds => "the wallet holds less than this: send at most its balance",
+            Self::KeyholderAway => {
+                "the keyholder does not answer: send the same request again in a moment"
+            }
             Self::Malformed(malformed) => malformed.remedy,
             Self::OutcomeUnknown => {
                 "the rail has not answered yet: ask what became of the payment, and do not charge again"
@@ -133,9 +134,7 @@ impl Error {
             Self::SealBroken => {
                 "the sealed template does not open: fetch the till's setup, capture again and seal it for this request"
             }
-            Self::StateRefuses => {
-                "the payment's state does not allow this: get the payment and see what it is"
-            }
+            Self::StateRefuses => "the payment's state does not allow this: look it up",
             Self::Store(_) => "the service cannot read or write its store: look at its log",
             Self::Stopping => "the service is stopping: send the same request again",
             Self::WriteFailed => {

@@ -9,6 +9,9 @@
 //! start; what stands in none, waits in memory and is searched there. Searches use [`limits::SEARCH_THREADS`] threads
 //! of the gallery's own and block their caller: call from a thread that may block.
 //!
+//! All of that in one process is [`Gallery`]. In two, [`holder`] has the templates and the keys, [`matcher`] the
+//! blocks, and [`remote`] is the matcher's end of the link; [`palms`] is what checkout and enrolment see of either.
+//!
 //! Start at [`Gallery::identify`], then `search.rs`.
 
 use std::{
@@ -18,31 +21,41 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use palm_models::{
-    compare::compare,
-    template::{Hand, ModelVersion, Template},
-};
-use palm_proto::id::CustomerId;
+use palm_models::template::{Hand, ModelVersion, Template};
+use palm_proto::{id::CustomerId, reason::ReasonCode};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use tracing::{info, warn};
 
 use crate::{config::Identification, entropy::Entropy, error::Error, limits};
 
+pub mod holder;
+pub mod matcher;
 pub mod memory;
+pub(crate) mod messages;
+pub mod palms;
 pub mod plain;
+pub mod remote;
 pub mod rest;
 pub mod sealed;
 mod search;
+mod second;
 
 use rest::Templates;
 use sealed::{
-    EpochKey, Packing, RecordId, SealedError, SealedGallery, block::Kind, folder::Folder,
+    Candidate, EpochKey, Packing, RecordId, SealedError, SealedGallery, block::Kind, folder::Folder,
 };
+use second::SecondStage;
 
 /// Extractors whose codes are searched, each among its own.
 const MODELS: [ModelVersion; 1] = [ModelVersion::WITH_SEARCH_CODE];
 /// Templates that are opened together when blocks have to be made again.
 const OPENED_TOGETHER: usize = 4_096;
+
+/// Reads any bytes as messages between matcher and keyholder; nothing may panic, whatever they are.
+#[doc(hidden)]
+pub fn fuzz_link(bytes: &[u8]) {
+    messages::fuzz_link(bytes);
+}
 
 /// Whose palm a probe is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +83,16 @@ pub enum GalleryError {
         /// What fits.
         fits: usize,
     },
+    /// The keyholder of its own did not answer at the start.
+    #[error(
+        "the keyholder at {0} does not answer: start it with `palmd keyholder --config keyholder.toml`"
+    )]
+    Keyholder(String),
+    /// The link to the keyholder cannot be set up.
+    #[error(
+        "the link to the keyholder cannot be set up: check [keyholder] and the files that it names"
+    )]
+    Link(#[source] tonic::transport::Error),
     /// A block.
     #[error(transparent)]
     Sealed(#[from] SealedError),
@@ -115,11 +138,9 @@ struct Room {
 /// The enrolled palms.
 #[derive(Debug)]
 pub struct Gallery {
-    policy: Identification,
+    second: SecondStage,
     samples_max: usize,
-    templates: Templates,
     entropy: Arc<dyn Entropy>,
-    pool: Arc<ThreadPool>,
     rooms: BTreeMap<Kind, RwLock<Room>>,
     settling: Mutex<()>,
 }
@@ -161,11 +182,13 @@ impl Gallery {
             rooms.insert(kind, RwLock::new(room));
         }
         let gallery = Self {
-            policy: setup.policy,
+            second: SecondStage {
+                policy: setup.policy,
+                templates: setup.templates,
+                pool,
+            },
             samples_max: setup.samples_max,
-            templates: setup.templates,
             entropy: setup.entropy,
-            pool,
             rooms,
             settling: Mutex::new(()),
         };
@@ -180,9 +203,11 @@ impl Gallery {
     fn enrol_again(&self, hand: Hand, records: &[RecordId]) -> Result<(), GalleryError> {
         let mut unsearchable = 0_usize;
         for some in records.chunks(OPENED_TOGETHER) {
-            let open = |record: &RecordId| Ok((*record, self.templates.one(hand, *record)?));
-            let opened: Result<Vec<_>, Error> =
-                self.pool.install(|| some.par_iter().map(open).collect());
+            let open = |record: &RecordId| Ok((*record, self.second.templates.one(hand, *record)?));
+            let opened: Result<Vec<_>, Error> = self
+                .second
+                .pool
+                .install(|| some.par_iter().map(open).collect());
             for (record, template) in opened? {
                 let Some(template) = template else { continue };
                 match self.enrol(record, &template) {
@@ -231,8 +256,7 @@ impl Gallery {
     }
 
     /// Whether so many more samples fit.
-    #[must_use]
-    pub fn has_room_for(&self, samples: usize) -> bool {
+    fn has_room_for(&self, samples: usize) -> bool {
         self.len().saturating_add(samples) <= self.samples_max
     }
 
@@ -286,7 +310,7 @@ impl Gallery {
         };
         let mut codes = Vec::with_capacity(live.len());
         for record in live {
-            let template = self.templates.one(hand, record)?;
+            let template = self.second.templates.one(hand, record)?;
             let code = template.and_then(|template| template.search().cloned());
             codes.extend(code.map(|code| (record, code)));
         }
@@ -302,7 +326,7 @@ impl Gallery {
         let Some(draft) = write(room).sealed.draft() else {
             return Ok(false);
         };
-        let fresh = self.pool.install(|| draft.encrypt(&*self.entropy));
+        let fresh = self.second.pool.install(|| draft.encrypt(&*self.entropy));
         let folder = read(room).folder.clone();
         folder.map_or(Ok(()), |folder| folder.keep(&fresh))?;
         write(room).sealed.publish(fresh);
@@ -314,59 +338,37 @@ impl Gallery {
     /// # Errors
     /// [`Error::TemplateUnknown`]; [`Error::Store`] and [`Error::Corrupt`] when templates cannot be opened.
     pub fn identify(&self, probe: &Template) -> Result<Identity, Error> {
-        let ranking = self.rank(probe, |_| true)?;
-        Ok(search::decide(&self.policy, &ranking))
+        self.second.identify(probe, &self.nearest(probe)?)
     }
 
-    /// Whether anybody but this customer could be taken for the owner of this palm.
+    /// Whether these samples may be enrolled for this customer; `Some` says why not.
     ///
     /// # Errors
-    /// As [`Self::identify`].
-    pub fn is_of_another(&self, probe: &Template, customer: CustomerId) -> Result<bool, Error> {
-        let ranking = self.rank(probe, |other| *other != customer)?;
-        let best = ranking.first();
-        Ok(best.is_some_and(|(_, similarity)| *similarity >= self.policy.least()))
-    }
-
-    /// Whether two samples are of one palm.
-    #[must_use]
-    pub fn are_of_one_palm(&self, a: &Template, b: &Template) -> bool {
-        a.hand() == b.hand() && compare(a, b) >= self.policy.agreement()
-    }
-
-    /// Samples of a palm that this customer has.
-    ///
-    /// # Errors
-    /// [`Error::Store`], [`Error::Corrupt`].
-    pub fn samples_of(&self, customer: CustomerId, hand: Hand) -> Result<Vec<Template>, Error> {
-        self.templates.of_palm(customer, hand)
-    }
-
-    fn rank(
+    /// [`Error::GalleryFull`], [`Error::SamplesFull`]; as [`Self::identify`].
+    pub fn judge(
         &self,
-        probe: &Template,
-        wanted: impl Fn(&CustomerId) -> bool,
-    ) -> Result<search::Ranking, Error> {
-        let code = probe.search().ok_or(Error::TemplateUnknown)?;
-        let found = read(self.room(probe)?)
-            .sealed
-            .search(code, self.policy.opened_samples)
-            .map_err(unsearchable)?;
-        let owners = found.iter().map(|candidate| candidate.record.customer);
-        let people: BTreeSet<_> = owners.filter(wanted).collect();
-        self.pool.install(|| {
-            let open = |own: CustomerId| Ok((own, self.templates.of_palm(own, probe.hand())?));
-            let opened: Result<Vec<_>, Error> = people.into_par_iter().map(open).collect();
-            let opened = opened?;
-            let people = opened
-                .iter()
-                .map(|(own, samples)| (*own, samples.as_slice()));
-            Ok(search::rank(
-                &Vec::from_iter(people),
-                probe,
-                self.policy.coarse_candidates,
-            ))
+        customer: CustomerId,
+        samples: &[Template],
+    ) -> Result<Option<ReasonCode>, Error> {
+        if !self.has_room_for(samples.len()) {
+            return Err(Error::GalleryFull);
+        }
+        self.second.judge(customer, samples, |_, sample| {
+            self.is_of_another(sample, customer)
         })
+    }
+
+    fn is_of_another(&self, probe: &Template, customer: CustomerId) -> Result<bool, Error> {
+        let found = self.nearest(probe)?;
+        self.second.is_of_another(probe, &found, customer)
+    }
+
+    fn nearest(&self, probe: &Template) -> Result<Vec<Candidate>, Error> {
+        let code = probe.search().ok_or(Error::TemplateUnknown)?;
+        read(self.room(probe)?)
+            .sealed
+            .search(code, self.second.policy.opened_samples)
+            .map_err(unsearchable)
     }
 }
 
@@ -378,6 +380,15 @@ fn unsearchable(error: SealedError) -> Error {
     }
 }
 
+/// Where the blocks of a kind lie within the gallery's folder.
+fn folder_name(kind: Kind) -> String {
+    let hand = match kind.hand {
+        Hand::Right => "right",
+        Hand::Left => "left",
+    };
+    format!("{hand}-{}", kind.model.number())
+}
+
 impl Room {
     fn open(
         kind: Kind,
@@ -387,13 +398,8 @@ impl Room {
     ) -> Result<Self, GalleryError> {
         let key = setup.key.for_kind(kind);
         let mut sealed = SealedGallery::new(key, kind, Packing::Three, Arc::clone(pool));
-        let folder = setup.folder.as_ref().map(|all| {
-            let hand = match kind.hand {
-                Hand::Right => "right",
-                Hand::Left => "left",
-            };
-            Folder::open(&all.join(format!("{hand}-{}", kind.model.number())))
-        });
+        let folder = setup.folder.as_ref();
+        let folder = folder.map(|all| Folder::open(&all.join(folder_name(kind))));
         let folder = folder.transpose()?;
         if let Some(folder) = &folder {
             let others = folder.delete_other_epochs(sealed.keyholder().epoch())?;

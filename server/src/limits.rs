@@ -58,3 +58,21 @@ pub fn rail_pause(unknown: u32) -> Duration {
     }
     .min(Duration::from_secs(600))
 }
+/// Bytes of a message between matcher and keyholder: a block of 4 MiB, its directory, and what frames them.
+pub const LINK_MESSAGE_MAX: usize = 5 << 20;
+/// Bytes that either end of that link sends ahead of the other's reading.
+pub const LINK_WINDOW: u32 = 4 << 20;
+/// Sums that go in one message, in bytes.
+pub const LINK_SUMS_BYTES: usize = 128 << 10;
+/// Messages of sums that wait to be sent.
+pub const LINK_MESSAGES_AHEAD: usize = 8;
+/// Time for a connection to the keyholder.
+pub const LINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for the keyholder to answer a search, a deletion or a commit.
+pub const LINK_CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Time for the keyholder to read the directories of a whole gallery, or to make a block.
+pub const LINK_ATTACH_TIMEOUT: Duration = Duration::from_secs(600);
+/// Time that palmd waits for its keyholder at the start.
+pub const LINK_PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two tries meanwhile.
+pub const LINK_PAUSE: Duration = Duration::from_millis(250);

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 
+/// The name in a keyholder's certificate.
+pub const KEYHOLDER_NAME: &str = "keyholder";
 const CA_DAYS: u32 = 3_650;
 const LEAF_DAYS: u32 = 825;
 const DAY: Duration = Duration::from_hours(24);
@@ -174,6 +176,29 @@ impl Authority {
         self.issue(
             params("palmd", &names, now, LEAF_DAYS)?,
             ExtendedKeyUsagePurpose::ServerAuth,
+        )
+    }
+
+    /// The certificate of a keyholder of its own: whoever connects asks for [`KEYHOLDER_NAME`], wherever it listens.
+    ///
+    /// # Errors
+    /// [`PkiError::Issue`].
+    pub fn keyholder(&self, now: Timestamp) -> Result<Credential, PkiError> {
+        let names = [KEYHOLDER_NAME.to_owned()];
+        self.issue(
+            params("palmd keyholder", &names, now, LEAF_DAYS)?,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        )
+    }
+
+    /// The certificate that palmd shows to its keyholder.
+    ///
+    /// # Errors
+    /// [`PkiError::Issue`].
+    pub fn matcher(&self, now: Timestamp) -> Result<Credential, PkiError> {
+        self.issue(
+            params("palmd matcher", &[], now, LEAF_DAYS)?,
+            ExtendedKeyUsagePurpose::ClientAuth,
         )
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Table {
     CustomerOrder,
     /// customer id -> how they guard their money.
     CustomerSafeguards,
+    /// customer id -> nothing: a keyholder of its own destroyed their samples, and takes none of theirs any more.
+    Forgotten,
     /// capture nonce -> what it was used for.
     Nonce,
     /// payment id -> what became of it.
@@ -71,6 +73,7 @@ impl Table {
             Self::CustomerName => "customer-name",
             Self::CustomerOrder => "customer-order",
             Self::CustomerSafeguards => "customer-safeguards",
+            Self::Forgotten => "forgotten",
             Self::Nonce => "nonce",
             Self::Payment => "payment",
             Self::PaymentByCustomer => "payment-by-customer",

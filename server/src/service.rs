@@ -19,7 +19,10 @@ use crate::{
     enrolment::Enrolment,
     entropy::Entropy,
     error::Error,
-    gallery::{Gallery, GalleryError, Setup, rest::Templates, sealed::EpochKey},
+    gallery::{
+        Gallery, GalleryError, Setup, palms::Palms, remote::Remote, rest::Templates,
+        sealed::EpochKey,
+    },
     paper::Paper,
     payments::{Payments, Rules},
     pki::Fingerprint,
@@ -34,7 +37,7 @@ use crate::{
 };
 
 /// Number of the service's only sealing key.
-const SEALING_KEY_ID: u32 = 1;
+pub const SEALING_KEY_ID: u32 = 1;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What the service is told by its configuration, without files and addresses.
@@ -80,12 +83,8 @@ pub struct Ground {
     pub writer: Writer,
     /// Wraps every person's key.
     pub keyholder: Keyholder,
-    /// What the keys of the gallery's blocks are derived from.
-    pub gallery_key: EpochKey,
-    /// Where the gallery's blocks are kept; `None`: in memory only.
-    pub gallery_folder: Option<PathBuf>,
-    /// 32 secret bytes behind the key that tills seal templates to.
-    pub sealing_secret: [u8; 32],
+    /// Who has the keys of the palms.
+    pub palms: PalmsGround,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Randomness for keys, ids and seals.
@@ -94,6 +93,27 @@ pub struct Ground {
     pub monotonic: Arc<dyn Monotonic>,
     /// Where customers pay from who have a token there; `None`: everybody pays from their wallet.
     pub rail: Option<Arc<dyn Rail>>,
+}
+
+/// Who has the keys of the palms.
+pub enum PalmsGround {
+    /// This process.
+    Here {
+        /// What the keys of the gallery's blocks are derived from.
+        gallery_key: EpochKey,
+        /// Where the gallery's blocks are kept; `None`: in memory only.
+        gallery_folder: Option<PathBuf>,
+        /// 32 secret bytes behind the key that tills seal templates to.
+        sealing_secret: [u8; 32],
+    },
+    /// A keyholder of its own.
+    There(Box<Remote>),
+}
+
+impl fmt::Debug for PalmsGround {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PalmsGround")
+    }
 }
 
 impl fmt::Debug for Ground {
@@ -147,22 +167,32 @@ impl Service {
     /// [`GalleryError`].
     pub fn open(terms: Terms, ground: Ground) -> Result<Self, GalleryError> {
         let keyholder = Arc::new(ground.keyholder);
-        let gallery = Gallery::open(Setup {
-            policy: terms.identification,
-            samples_max: terms.limits.samples_max,
-            templates: Templates::new(Arc::clone(&ground.store), Arc::clone(&keyholder)),
-            key: ground.gallery_key,
-            folder: ground.gallery_folder,
-            entropy: Arc::clone(&ground.entropy),
-        })?;
-        let opening_key = Arc::new(OpeningKey::new(SEALING_KEY_ID, ground.sealing_secret));
+        let palms = match ground.palms {
+            PalmsGround::There(remote) => Palms::There(remote),
+            PalmsGround::Here {
+                gallery_key,
+                gallery_folder,
+                sealing_secret,
+            } => Palms::Here {
+                gallery: Box::new(Gallery::open(Setup {
+                    policy: terms.identification,
+                    samples_max: terms.limits.samples_max,
+                    templates: Templates::new(Arc::clone(&ground.store), Arc::clone(&keyholder)),
+                    key: gallery_key,
+                    folder: gallery_folder,
+                    entropy: Arc::clone(&ground.entropy),
+                })?),
+                opening_key: OpeningKey::new(SEALING_KEY_ID, sealing_secret),
+            },
+        };
+        let sealing_key = palms.sealing_key();
         let base = Arc::new(Base {
             store: ground.store,
             writer: ground.writer,
             keyholder,
             clock: ground.clock,
             entropy: ground.entropy,
-            gallery: Arc::new(gallery),
+            gallery: Arc::new(palms),
             searches: Budget::new(terms.limits.searches_per_minute, MINUTE),
             matches: Budget::new(terms.limits.matches_per_hour, 60 * MINUTE),
             palms: Mutex::new(()),
@@ -172,7 +202,6 @@ impl Service {
             has_rail: ground.rail.is_some(),
             payment_max: terms.payment_max,
         };
-        let key = Arc::clone(&opening_key);
         let payments = Payments::new(Arc::clone(&base), rules, ground.rail);
         let safeguards = Safeguards::new(Arc::clone(&base));
         let paper = Paper::new(
@@ -182,16 +211,10 @@ impl Service {
             terms.policy.utc_offset_min,
             terms.payment_max.currency(),
         );
-        let sealing_key = opening_key.sealing_key();
-        let checkout = Checkout::new(
-            payments.clone(),
-            safeguards.clone(),
-            opening_key,
-            ground.monotonic,
-        );
+        let checkout = Checkout::new(payments.clone(), safeguards.clone(), ground.monotonic);
         Ok(Self {
             customers: Customers::new(Arc::clone(&base)),
-            enrolment: Enrolment::new(Arc::clone(&base), key),
+            enrolment: Enrolment::new(Arc::clone(&base)),
             sealing_key,
             checkout,
             payments,

@@ -13,7 +13,8 @@
 //! | The store is stolen | templates and names are sealed under a key a person, wrapped by the master key, which is not in the store | [`crate::vault`] |
 //! | The gallery's blocks are stolen | ring-LWE ciphertext under an epoch's key that is not with them; replace `keys.gallery` and every block is made again, without the customers | [`crate::gallery::sealed::security`] |
 //! | A sealed row is moved to another customer | table and key are associated data: it does not open | [`crate::vault::Place`] |
-//! | The running process is read | blocks are ciphertext there too, but their keys, the codes that wait for a block and opened templates are not: whoever owns the process owns them | [`crate::gallery`] |
+//! | The running process is read | blocks are ciphertext there too, but their keys, the codes that wait for a block and opened templates are not: whoever owns the process owns them, unless the keyholder is a process of its own | [`crate::gallery`], [`crate::gallery::holder`] |
+//! | palmd is taken over, its keyholder is not | it never had a palm or a key of one; what it can still ask is bounded by the keyholder's own budget and by how often one capture is looked for | [`crate::gallery::sealed::security`] |
 //! | Deletion is only a mark | the person's key and every row sealed under it are deleted in one batch. The store's old log segments hold the wrapped key until they are rewritten, and so do backups | [`crate::customers::Customers::delete`] |
 //! | An answer is lost, the till charges again | the payment id decides: the same answer again, or a cancellation that no late send gets past | [`crate::checkout`] |
 //! | Power fails between answer and disk | nothing is answered before the commit that records it is on disk | [`crate::writer`] |

@@ -29,10 +29,18 @@ const ANYWHERE: &str = "127.0.0.1:0";
 /// A deployment at work. Dropping it kills its programs and deletes its folder.
 #[derive(Debug)]
 pub struct Shop {
+    keyholder: Option<Keyholder>,
     palmd: Option<Program>,
     palmd_address: Option<SocketAddr>,
     wire: Option<Proxy>,
     folder: Folder,
+}
+
+/// A keyholder of its own, and the wire by which palmd reaches it wherever it listens.
+#[derive(Debug)]
+struct Keyholder {
+    program: Option<Program>,
+    wire: Proxy,
 }
 
 /// Where a shop keeps everything.
@@ -76,7 +84,15 @@ impl Shop {
     /// # Errors
     /// When a program is missing or does not do its work.
     pub fn open() -> Result<Self> {
-        Self::make(Folder::temporary()?, Some(Proxy::start()?))
+        Self::make(Folder::temporary()?, Some(Proxy::start()?), false)
+    }
+
+    /// As [`Shop::open`], with a keyholder that is a process of its own.
+    ///
+    /// # Errors
+    /// As [`Shop::open`].
+    pub fn open_split() -> Result<Self> {
+        Self::make(Folder::temporary()?, Some(Proxy::start()?), true)
     }
 
     /// As [`Shop::open`] in this folder, with tills that reach palmd directly.
@@ -84,11 +100,12 @@ impl Shop {
     /// # Errors
     /// As [`Shop::open`].
     pub fn open_in(folder: Folder) -> Result<Self> {
-        Self::make(folder, None)
+        Self::make(folder, None, false)
     }
 
-    fn make(folder: Folder, wire: Option<Proxy>) -> Result<Self> {
+    fn make(folder: Folder, wire: Option<Proxy>, is_split: bool) -> Result<Self> {
         let mut shop = Self {
+            keyholder: None,
             palmd: None,
             palmd_address: None,
             wire,
@@ -98,10 +115,30 @@ impl Shop {
             ["init", "--shop-name", SHOP_NAME].as_slice(),
             &["--currency", CURRENCY, "--listen", ANYWHERE],
         ];
-        ctl::run(&shop.deployment(), &init.concat())?;
+        if is_split {
+            shop.init_split(&init.concat())?;
+            shop.start_keyholder()?;
+        } else {
+            ctl::run(&shop.deployment(), &init.concat())?;
+        }
         shop.raise_budgets()?;
         shop.start_palmd()?;
         Ok(shop)
+    }
+
+    fn init_split(&mut self, init: &[&str]) -> Result<()> {
+        let wire = Proxy::start()?;
+        let folder = self.keyholder_folder();
+        let folder = folder.to_str().context("a folder's name is not UTF-8")?;
+        let address = format!("https://{}", wire.address());
+        let split = ["--keyholder", folder, "--keyholder-listen", ANYWHERE];
+        let reach = ["--keyholder-address", &address];
+        ctl::run(&self.deployment(), &[init, &split, &reach].concat())?;
+        self.keyholder = Some(Keyholder {
+            program: None,
+            wire,
+        });
+        Ok(())
     }
 
     /// Programs pay more often than people do, and the same again.
@@ -142,6 +179,51 @@ impl Shop {
     #[must_use]
     pub fn deployment(&self) -> PathBuf {
         self.folder().join("shop")
+    }
+
+    /// The folder of a keyholder of its own, as `palmctl init` made it.
+    #[must_use]
+    pub fn keyholder_folder(&self) -> PathBuf {
+        self.folder().join("keyholder")
+    }
+
+    /// Starts the keyholder, again when it was stopped before; palmd finds it at the same address.
+    ///
+    /// # Errors
+    /// When the shop has none, or it does not say where it listens.
+    pub fn start_keyholder(&mut self) -> Result<()> {
+        let config = self.keyholder_folder().join("keyholder.toml");
+        let role = OsStr::new("keyholder");
+        let arguments = [role, OsStr::new("--config"), config.as_os_str()];
+        let log = self.folder().join("keyholder.log");
+        let program = Program::start("palmd", &arguments, &log)?;
+        let address = program.said("palmd keyholder listening on ")?;
+        let keyholder = self.keyholder.as_mut().context("no keyholder of its own")?;
+        keyholder.wire.lead_to(Some(address.parse()?));
+        keyholder.program = Some(program);
+        Ok(())
+    }
+
+    /// Where palmd reaches the keyholder.
+    ///
+    /// # Errors
+    /// When the shop has none.
+    pub fn keyholder(&self) -> Result<SocketAddr> {
+        let keyholder = self.keyholder.as_ref();
+        Ok(keyholder.context("no keyholder of its own")?.wire.address())
+    }
+
+    /// Kills the keyholder (SIGKILL), as a power cut would.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_keyholder(&mut self) -> Result<()> {
+        let keyholder = self.keyholder.as_mut().context("no keyholder of its own")?;
+        let program = keyholder.program.take();
+        program.context("the keyholder does not run")?.kill()?;
+        keyholder.wire.lead_to(None);
+        keyholder.wire.cut();
+        Ok(())
     }
 
     /// A till's folder, as `palmctl till enrol` made it.

@@ -116,6 +116,11 @@ fn other_targets() -> Vec<Target> {
             texts(&[PALMD_CONFIG]),
         ),
         (
+            "server_link",
+            palm_server::gallery::fuzz_link,
+            link_messages(),
+        ),
+        (
             "server_page_token",
             palm_server::fuzz_page_token,
             texts(&["", "00ff", "6162"]),
@@ -231,6 +236,65 @@ const JOURNAL: &str = concat!(
     r#"{"resolved":{"payment":"payments/00000000-0000-4000-8000-000000000001"}}"#,
     "\n",
 );
+
+/// What matcher and keyholder say to each other in a search.
+fn link_messages() -> Vec<Vec<u8>> {
+    let open = v1::SearchOpen {
+        session: vec![1; 16],
+        till: "tills/counter-1".to_owned(),
+        purpose: Some(v1::search_open::Purpose::Payment(v1::SearchPayment {
+            payment: "payments/00000000-0000-4000-8000-000000000001".to_owned(),
+            amount: Some(v1::Money {
+                amount_minor: 1,
+                currency_code: "KRW".to_owned(),
+            }),
+        })),
+        samples: vec![v1::SealedTemplate {
+            key_id: 1,
+            encapsulated_key: vec![1; 32],
+            ciphertext: vec![1; 16],
+            capture_nonce: vec![1; 16],
+        }],
+    };
+    let name = v1::BlockName {
+        hand: 1,
+        model: 2,
+        epoch: 3,
+        block: 4,
+    };
+    let sums = v1::SearchSums {
+        blocks: vec![v1::BlockSums {
+            name: Some(name),
+            rows: vec![5; 8_192],
+        }],
+    };
+    let person = v1::FoundPerson {
+        outcome: 2,
+        first: vec![6; 16],
+        second: vec![0; 16],
+    };
+    let probe = v1::SearchProbe {
+        hand: 0,
+        model: 2,
+        code: vec![0x55; 128],
+    };
+    let asked = [
+        v1::search_request::Step::Open(open),
+        v1::search_request::Step::Sums(sums),
+    ];
+    let answered = [
+        v1::search_response::Step::Person(person),
+        v1::search_response::Step::Probes(v1::SearchProbes {
+            probes: vec![probe],
+        }),
+    ];
+    let asked = asked.map(|step| v1::SearchRequest { step: Some(step) }.encode_to_vec());
+    let answered = answered.map(|step| v1::SearchResponse { step: Some(step) }.encode_to_vec());
+    let header = block_header()[..92].to_vec();
+    let directory = vec![7; 64];
+    let attach = v1::AttachRequest { header, directory }.encode_to_vec();
+    [&asked[..], &answered, &[attach]].concat()
+}
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()

@@ -25,6 +25,7 @@ impl From<Error> for Status {
             Error::GalleryFull => (Code::ResourceExhausted, Reason::LimitReached),
             Error::IdReused => (Code::AlreadyExists, Reason::IdReused),
             Error::InsufficientFunds => (Code::FailedPrecondition, Reason::InsufficientFunds),
+            Error::KeyholderAway => (Code::Unavailable, Reason::Unavailable),
             Error::Malformed(malformed) => return malformed.clone().into(),
             // Not a refusal: whoever gets it asks what became of the payment.
             Error::OutcomeUnknown => (Code::Unavailable, Reason::OutcomeUnknown),

@@ -134,3 +134,69 @@ fn configurations_of_any_bytes_do_not_panic() {
         fuzz_config(&bytes);
     }
 }
+
+const KEYHOLDER_EXAMPLE: &str = include_str!("../../keyholder.example.toml");
+
+fn parse_keyholder(text: &str) -> Result<KeyholderConfig, ConfigError> {
+    KeyholderConfig::parse(text, Path::new("/etc/holder/keyholder.toml"))
+}
+
+#[test]
+fn keyholder_s_example_is_read_and_its_optional_values_are_the_defaults() {
+    let config = parse_keyholder(KEYHOLDER_EXAMPLE).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:7444");
+    assert_eq!(config.identification, Identification::default());
+    assert_eq!(config.limits, KeyholderLimits::default());
+    assert_eq!(config.log, Log::default());
+    assert_eq!(config.matcher(), Some(Fingerprint::from_bytes([0; 32])));
+    assert_eq!(config.keys.gallery, Path::new("/etc/holder/gallery.key"));
+    let path = PathBuf::from("/etc/holder/store");
+    assert_eq!(config.store, StoreConfig::Sled { path });
+}
+
+#[test]
+fn keyholder_s_bad_values_are_refused_with_key_and_remedy() {
+    let zeros = "0".repeat(64);
+    for (from, to, key) in [
+        (zeros.as_str(), "12", "matcher.certificate_sha256"),
+        ("= 0.64", "= 1.5", "identification.similarity_min"),
+        ("= 600_000", "= 1", "limits.samples_max"),
+        ("= 600\n", "= 0\n", "limits.searches_per_minute"),
+        ("[matcher]", "[stranger]", "stranger"),
+    ] {
+        assert!(KEYHOLDER_EXAMPLE.contains(from), "{from}");
+        let refused = parse_keyholder(&KEYHOLDER_EXAMPLE.replacen(from, to, 1));
+        let said = refused.unwrap_err().to_string();
+        assert!(
+            said.contains(key) && said.contains("keyholder.toml"),
+            "{said}"
+        );
+    }
+}
+
+/// The keys of the palms are with whoever opens palms, and with nobody else.
+#[test]
+fn keys_of_palms_and_a_keyholder_of_its_own_exclude_each_other() {
+    let link = "[keyholder]\naddress = \"https://h:1\"\ncertificate = \"m.pem\"\nkey = \"m.key\"\nca = \"l.pem\"\n";
+    let bare = with("sealing = \"sealing.key\"\n", "").replace("gallery = \"gallery.key\"\n", "");
+    let split = parse(&format!("{bare}{link}")).unwrap();
+    let own = split.keyholder.unwrap();
+    assert_eq!(own.certificate, Path::new("/etc/palm/m.pem"));
+    for (text, key, remedy) in [
+        (bare.clone(), "keys.sealing", "name the file"),
+        (format!("{EXAMPLE}{link}"), "keys.sealing", "leave it out"),
+        (
+            format!("{}{link}", with("sealing = \"sealing.key\"\n", "")),
+            "keys.gallery",
+            "leave it out",
+        ),
+        (
+            format!("{bare}{}", link.replace("https", "http")),
+            "keyholder.address",
+            "https://",
+        ),
+    ] {
+        let said = parse(&text).unwrap_err().to_string();
+        assert!(said.contains(key) && said.contains(remedy), "{said}");
+    }
+}

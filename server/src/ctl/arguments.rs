@@ -66,6 +66,23 @@ pub struct InitArguments {
     /// A name or address by which tills reach palmd, beside localhost; may be given more than once.
     #[arg(long)]
     pub host: Vec<String>,
+    /// Whether the keys of the palms lie with a process of their own.
+    #[command(flatten)]
+    pub keyholder: KeyholderArguments,
+}
+
+/// A keyholder of its own.
+#[derive(Debug, Args)]
+pub struct KeyholderArguments {
+    /// Folder to make for a keyholder of its own, which then has the keys of the palms instead of palmd.
+    #[arg(long, value_name = "DIR")]
+    pub keyholder: Option<PathBuf>,
+    /// Address that the keyholder listens on.
+    #[arg(long, default_value = "127.0.0.1:7444", requires = "keyholder")]
+    pub keyholder_listen: SocketAddr,
+    /// Where palmd reaches it, when that is not the address that it listens on: https://HOST:PORT.
+    #[arg(long, requires = "keyholder")]
+    pub keyholder_address: Option<String>,
 }
 
 /// The counters and kiosks.

@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use zeroize::Zeroizing;
-
 use super::{CtlError, InitArguments, link, link::Operator};
 use crate::{
     clock::Clock,
@@ -15,9 +13,13 @@ use crate::{
         StoreConfig, Tls, rails::Rails,
     },
     entropy::Entropy,
-    files::{self, FileError, KEY_BYTES},
+    files::{self, FileError},
     pki::{Authority, Credential, Fingerprint},
 };
+
+mod split;
+
+use split::Split;
 
 const CONFIG_FILE: &str = "palmd.toml";
 const FILES: [&str; 11] = [
@@ -48,47 +50,72 @@ pub(super) fn run(
     let operator = authority.operator(now)?;
     let config = config_text(arguments, operator.fingerprint)?;
     let operator_text = operator_text(arguments);
-    if let Some(taken) = FILES
-        .iter()
-        .map(|name| dir.join(name))
-        .find(|path| path.exists())
-    {
-        return Err(CtlError::Make(FileError::Exists(taken)));
-    }
+    let folder = arguments.keyholder.keyholder.as_deref();
+    let make = |_| Split::make(&arguments.shop_name, &arguments.keyholder, now);
+    let split = folder.map(make).transpose()?;
+    refuse_taken(dir, folder)?;
+    let keys: &[_] = match split {
+        None => &["master.key", "sealing.key", "gallery.key"],
+        Some(_) => &["master.key"],
+    };
     write_all(
         dir,
         [("ca", &ca), ("server", &server), ("operator", &operator)],
+        keys,
         entropy,
     )
     .and_then(|()| files::write_new(&dir.join(CONFIG_FILE), config.as_bytes()))
     .and_then(|()| files::write_new(&dir.join(link::OPERATOR_FILE), operator_text.as_bytes()))
     .map_err(CtlError::Make)?;
-    Ok(format!(
+    let mut told = format!(
         "Made keys, certificates and configuration in {dir}.\n\
          Keep copies of master.key and ca.key somewhere safe: nobody can restore them.\n\
          Start the service:  palmd --config {config}\n\
          Add a till:         palmctl --dir {dir} till enrol counter-1 --out TILL_FOLDER\n",
         dir = dir.display(),
         config = dir.join(CONFIG_FILE).display(),
-    ))
+    );
+    if let (Some(split), Some(folder)) = (split, folder) {
+        split.write_matcher(dir).map_err(CtlError::Make)?;
+        let written = split.write_keyholder(folder, entropy);
+        written.map_err(CtlError::Make)?;
+        told += &format!(
+            "Made a keyholder of its own in {folder}: move that folder to the machine of whoever is to hold the keys\n\
+             of the palms, keep copies of its master.key and gallery.key there, and start it before palmd:\n\
+             palmd keyholder --config {config}\n",
+            folder = folder.display(),
+            config = folder.join(split::CONFIG_FILE).display(),
+        );
+    }
+    Ok(told)
+}
+
+/// Nothing is written over.
+fn refuse_taken(dir: &Path, keyholder: Option<&Path>) -> Result<(), CtlError> {
+    let own = FILES.iter().map(|name| dir.join(name));
+    let split = keyholder.into_iter().flat_map(|folder| {
+        let link = split::LINK_FILES.iter().map(|name| dir.join(name));
+        link.chain(split::FILES.iter().map(|name| folder.join(name)))
+    });
+    match own.chain(split).find(|path| path.exists()) {
+        Some(taken) => Err(CtlError::Make(FileError::Exists(taken))),
+        None => Ok(()),
+    }
 }
 
 /// Writes certificates and keys.
 fn write_all(
     dir: &Path,
     credentials: [(&str, &Credential); 3],
+    keys: &[&str],
     entropy: &dyn Entropy,
 ) -> Result<(), FileError> {
     files::make_folder(dir)?;
     for (name, made) in credentials {
         write_credential(dir, name, made)?;
     }
-    for name in ["master.key", "sealing.key", "gallery.key"] {
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        entropy.fill(&mut *key);
-        files::write_new(&dir.join(name), &*key)?;
-    }
-    Ok(())
+    let mut keys = keys.iter();
+    keys.try_for_each(|name| split::write_key(dir, name, entropy))
 }
 
 /// Writes `NAME.pem` and `NAME.key`.
@@ -101,6 +128,8 @@ pub(super) fn write_credential(dir: &Path, name: &str, made: &Credential) -> Res
 }
 
 fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<String, CtlError> {
+    let has_keyholder = arguments.keyholder.keyholder.is_some();
+    let own = |name| (!has_keyholder).then(|| file(name));
     let config = Config {
         listen: arguments.listen,
         shop: Shop {
@@ -118,9 +147,10 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
         },
         keys: Keys {
             master: file("master.key"),
-            sealing: file("sealing.key"),
-            gallery: file("gallery.key"),
+            sealing: own("sealing.key"),
+            gallery: own("gallery.key"),
         },
+        keyholder: has_keyholder.then(|| split::link(&arguments.keyholder)),
         operators: Operators {
             certificates_sha256: vec![operator.to_string()],
         },

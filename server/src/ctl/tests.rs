@@ -6,8 +6,8 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::*;
 use crate::{
     clock::SystemClock,
-    config::Config,
-    daemon::{Prepared, RunError},
+    config::{Config, KeyholderConfig},
+    daemon::{Prepared, PreparedKeyholder, RunError},
     entropy::SystemEntropy,
 };
 
@@ -58,6 +58,43 @@ async fn deployment_is_made_once_and_never_overwritten() {
         chain(&error)
     );
     assert_eq!(std::fs::read(dir.join("master.key")).unwrap(), key);
+}
+
+#[tokio::test]
+async fn keyholder_of_its_own_gets_the_keys_of_the_palms_and_palmd_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, own) = (folder.path().join("shop"), folder.path().join("holder"));
+    let line = |dir: &Path| {
+        let paths = [dir, own.as_path()].map(|path| path.to_str().unwrap().to_owned());
+        let [dir, own] = paths;
+        let shop = ["init", "--shop-name", "Corner Shop", "--currency", "KRW"];
+        let holder = ["--keyholder", &own, "--keyholder-listen", "0.0.0.0:7444"];
+        let all = [&["--dir", &dir], &shop[..], &holder].concat();
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let told = palmctl(&line(&dir).iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert!(told.unwrap().text.contains("palmd keyholder --config"));
+    let config = Config::read(&dir.join("palmd.toml")).unwrap();
+    let link = config.keyholder.as_ref().unwrap();
+    assert_eq!(link.address, "https://127.0.0.1:7444");
+    assert!(Prepared::load(config).is_ok());
+    let config = KeyholderConfig::read(&own.join("keyholder.toml")).unwrap();
+    assert!(PreparedKeyholder::load(config).is_ok());
+    for (key, is_palmd_s) in [
+        ("master.key", true),
+        ("sealing.key", false),
+        ("gallery.key", false),
+    ] {
+        assert!(own.join(key).exists());
+        assert_eq!(dir.join(key).exists(), is_palmd_s, "{key}");
+    }
+    let masters = [&dir, &own].map(|folder| std::fs::read(folder.join("master.key")).unwrap());
+    assert_ne!(masters[0], masters[1]);
+    // Another deployment does not write over this keyholder.
+    let other = line(&folder.path().join("other"));
+    let refused = palmctl(&other.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert!(chain(&refused.unwrap_err()).contains("exists already"));
+    assert!(!folder.path().join("other").exists());
 }
 
 #[tokio::test]

@@ -1,3 +1,4 @@
+use palm_models::template::Hand;
 use palm_proto::{
     id::CustomerId,
     request::{CreateCustomer, Page},

@@ -93,6 +93,14 @@ impl Templates {
             .collect()
     }
 
+    /// How many samples of one palm there are.
+    pub(super) fn count(&self, customer: CustomerId, hand: Hand) -> Result<u8, Error> {
+        let mut prefix = key(customer, hand, 0);
+        prefix.pop();
+        let rows = self.store.scan(&prefix, None, limits::SCAN_ROWS)?;
+        u8::try_from(rows.len()).map_err(|_| Error::SamplesFull)
+    }
+
     /// One sample; `None` when it is not there or its key was destroyed.
     pub(super) fn one(&self, hand: Hand, record: RecordId) -> Result<Option<Template>, Error> {
         let key = key(record.customer, hand, record.number);

@@ -31,6 +31,7 @@ mod keys;
 mod negacyclic;
 mod scheme;
 pub mod security;
+pub mod wire;
 
 pub use best::{Best, Candidate, Score};
 pub use code::{PROBE_WEIGHTS, ProbeCode, REFERENCE_WEIGHTS};
@@ -45,7 +46,7 @@ use tracing::{info, warn};
 use crate::entropy::Entropy;
 
 /// Blocks that are read at once at the start: each is 4 MiB.
-const LOADED_TOGETHER: usize = 16;
+pub(super) const LOADED_TOGETHER: usize = 16;
 
 /// Names one enrolled sample. A person's samples are numbered for good: no number is ever used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -323,6 +324,53 @@ impl SealedGallery {
     }
 }
 
+/// A block of codes under keys that are drawn for it: for tests and benches that compare scores.
+struct Sample {
+    packing: Packing,
+    permutation: code::Permutation,
+    secrets: scheme::Secrets,
+    mask: scheme::Mask,
+    rows: Vec<negacyclic::Row>,
+    codes: Vec<code::ReferenceCode>,
+}
+
+impl Sample {
+    fn draw(packing: Packing, codes: &[SearchCode], entropy: &dyn Entropy) -> Self {
+        let mut keys = [[0; 32]; 3];
+        keys.iter_mut().for_each(|key| entropy.fill(key));
+        let [epoch, mask, errors] = keys;
+        let epoch = EpochKey::new(epoch);
+        let permutation = code::Permutation::derive(&epoch);
+        let (secrets, mask) = (scheme::Secrets::derive(&epoch), scheme::Mask::expand(&mask));
+        let codes = codes.iter().map(|code| permutation.reference(code));
+        let codes: Vec<_> = codes
+            .collect::<Result<_, _>>()
+            .expect("invariant: the caller's codes have their role's weight");
+        let rows = secrets.encrypt(&mask, &keys::Stream::new(&errors), packing, &codes);
+        Self {
+            packing,
+            permutation,
+            secrets,
+            mask,
+            rows,
+            codes,
+        }
+    }
+
+    fn probe(&self, probe: &SearchCode) -> ProbeCode {
+        let weight = self.packing.probe_weight_max();
+        let probe = self.permutation.probe(probe, weight);
+        probe.expect("invariant: the caller's probes have their role's weight")
+    }
+
+    fn scores(&self, probe: &ProbeCode) -> Vec<i8> {
+        let sums = scheme::add_up(&self.rows, std::slice::from_ref(probe));
+        let scores = self.secrets.query(probe);
+        let scores = scores.read(&self.mask, &sums[0], self.packing);
+        scores.first(self.codes.len()).to_vec()
+    }
+}
+
 /// How many scores of a whole block, and how many of them differ from the plain ones, over these probes.
 ///
 /// # Panics
@@ -335,30 +383,36 @@ pub fn inexact_scores(
     probes: &[SearchCode],
     entropy: &dyn Entropy,
 ) -> (usize, usize) {
-    let mut keys = [[0; 32]; 3];
-    keys.iter_mut().for_each(|key| entropy.fill(key));
-    let [epoch, mask, errors] = keys;
-    let epoch = EpochKey::new(epoch);
-    let permutation = code::Permutation::derive(&epoch);
-    let (secrets, mask) = (scheme::Secrets::derive(&epoch), scheme::Mask::expand(&mask));
-    let fits = "invariant: the caller's codes have their role's weight";
-    let codes: Vec<_> = codes
-        .iter()
-        .map(|code| permutation.reference(code).expect(fits))
-        .collect();
-    let rows = secrets.encrypt(&mask, &keys::Stream::new(&errors), packing, &codes);
+    let sample = Sample::draw(packing, codes, entropy);
     let differing = |probe: &SearchCode| {
-        let weight = packing.probe_weight_max();
-        let probe = permutation.probe(probe, weight).expect(fits);
-        let sums = scheme::add_up(&rows, std::slice::from_ref(&probe));
-        let scores = secrets.query(&probe).read(&mask, &sums[0], packing);
-        let pairs = scores.first(codes.len()).iter().zip(&codes);
+        let probe = sample.probe(probe);
+        let scores = sample.scores(&probe);
+        let pairs = scores.iter().zip(&sample.codes);
         pairs
             .filter(|(found, code)| **found != probe.dot(code))
             .count()
     };
     let differing = probes.par_iter().map(differing).sum();
     (codes.len() * probes.len(), differing)
+}
+
+/// The scores that a keyholder reads: of each probe, with each code. For comparison with another scheme.
+///
+/// # Panics
+/// As [`inexact_scores`].
+#[doc(hidden)]
+#[must_use]
+pub fn scores_of(
+    packing: Packing,
+    codes: &[SearchCode],
+    probes: &[SearchCode],
+    entropy: &dyn Entropy,
+) -> Vec<Vec<i8>> {
+    let sample = Sample::draw(packing, codes, entropy);
+    let scores = probes
+        .iter()
+        .map(|probe| sample.scores(&sample.probe(probe)));
+    scores.collect()
 }
 
 #[cfg(test)]

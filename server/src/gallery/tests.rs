@@ -132,7 +132,12 @@ fn samples_added_at_different_times_count_as_one_person() {
     assert_eq!(room.identify(Hand::Right, 2), Identity::Match(customer(2)));
     let probe = template(Hand::Right, 2, 9);
     assert!(!room.gallery.is_of_another(&probe, customer(2)).unwrap());
-    let own = room.gallery.samples_of(customer(2), Hand::Right).unwrap();
+    let own = room
+        .gallery
+        .second
+        .templates
+        .of_palm(customer(2), Hand::Right)
+        .unwrap();
     assert_eq!(own.len(), 6);
 }
 
@@ -205,7 +210,12 @@ fn sealed_and_plain_gallery_give_the_same_answers() {
     let mut plain = PlainGallery::new(Identification::default(), pool);
     for n in (1..=30).chain([77]) {
         for hand in [Hand::Right, Hand::Left] {
-            let own = room.gallery.samples_of(customer(n), hand).unwrap();
+            let own = room
+                .gallery
+                .second
+                .templates
+                .of_palm(customer(n), hand)
+                .unwrap();
             own.into_iter()
                 .for_each(|sample| plain.add(customer(n), sample));
         }
@@ -234,6 +244,47 @@ fn blocks_in(folder: &Path) -> Vec<String> {
         .collect();
     names.sort_unstable();
     names
+}
+
+/// The folder is gone when a block is to be written, and is there again later: nobody is lost, and the block that was
+/// not written is not used.
+#[test]
+fn block_that_cannot_be_written_leaves_its_codes_waiting_and_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let room = Room::with(Identification::default());
+    let mut setup = setup(&room.store, &room.keyholder, Identification::default());
+    setup.folder = Some(folder.path().to_owned());
+    let gallery = Gallery::open(setup).unwrap();
+    let right = folder.path().join("right-2");
+    std::fs::remove_dir_all(&right).unwrap();
+    room.plant(1, &[template(Hand::Right, 1, 1)]);
+    let own = template(Hand::Right, 1, 1);
+    gallery.add(customer(1), 0, &own).unwrap();
+    let blank =
+        Template::orientation_only(Hand::Right, 80, OrientationCode::from_cells(|_, _| None));
+    for n in 2..=6_200 {
+        let other = blank.clone().with_search(search_code(n, 1));
+        gallery.add(customer(n), 0, &other).unwrap();
+    }
+    let is_found = || {
+        let probe = template(Hand::Right, 1, 9);
+        assert_eq!(
+            gallery.identify(&probe).unwrap(),
+            Identity::Match(customer(1))
+        );
+        assert_eq!(gallery.len(), 6_200);
+    };
+    gallery.settle();
+    is_found();
+    std::fs::create_dir(&right).unwrap();
+    gallery.settle();
+    is_found();
+    let names = blocks_in(folder.path());
+    assert_eq!(names.len(), 1);
+    assert!(
+        names[0].ends_with("0000000000000001.block"),
+        "{names:?}: the first try's id is spent"
+    );
 }
 
 /// Templates that have nothing but a search code fill the blocks; the people of `known` have whole ones.

@@ -13,7 +13,7 @@ use crate::replay::{Counter, won};
 const PIECE: usize = 16;
 const ROWS_MAX: usize = 100_000;
 
-fn bytes_below(folder: &Path) -> Result<Vec<u8>> {
+pub(crate) fn bytes_below(folder: &Path) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -26,7 +26,7 @@ fn bytes_below(folder: &Path) -> Result<Vec<u8>> {
     Ok(all)
 }
 
-fn contains(whole: &[u8], piece: &[u8]) -> bool {
+pub(crate) fn contains(whole: &[u8], piece: &[u8]) -> bool {
     whole.windows(piece.len()).any(|window| window == piece)
 }
 

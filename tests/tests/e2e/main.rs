@@ -15,3 +15,4 @@ mod reader;
 mod receipts;
 mod replay;
 mod roll;
+mod split;

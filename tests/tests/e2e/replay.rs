@@ -32,7 +32,11 @@ pub(crate) struct Counter {
 impl Counter {
     /// Person 7, with money in the wallet.
     pub(crate) fn open() -> Result<Self> {
-        let shop = Shop::open()?;
+        Self::at(Shop::open()?)
+    }
+
+    /// As [`Self::open`], in this shop.
+    pub(crate) fn at(shop: Shop) -> Result<Self> {
         shop.enrol_till("counter-1")?;
         let (till, operator) = (shop.caller("counter-1")?, shop.operator()?);
         let setup = till.setup()?;

@@ -31,8 +31,8 @@ use super::{
 
 const MAGIC: [u8; 4] = *b"OPGB";
 const FORMAT: u8 = 1;
-const HEADER_BYTES: usize = 92;
-const ROW_BYTES: usize = N * 4;
+pub(super) const HEADER_BYTES: usize = 92;
+pub(super) const ROW_BYTES: usize = N * 4;
 
 /// Names a block; a later block has a higher id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +101,7 @@ impl Header {
             .expect("invariant: the parts have the header's length")
     }
 
-    fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Result<Self, SealedError> {
+    pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Result<Self, SealedError> {
         let (packing, hand, model) = match bytes {
             [b'O', b'P', b'G', b'B', FORMAT, 3, hand, model, ..] => (Packing::Three, hand, model),
             [b'O', b'P', b'G', b'B', FORMAT, 2, hand, model, ..] => (Packing::Two, hand, model),
@@ -256,7 +256,7 @@ fn fill(source: &mut impl Read, out: &mut [u8]) -> Result<(), SealedError> {
     })
 }
 
-fn row_bytes(row: &Row) -> [u8; ROW_BYTES] {
+pub(super) fn row_bytes(row: &Row) -> [u8; ROW_BYTES] {
     let mut out = [0; ROW_BYTES];
     for (own, word) in out.as_chunks_mut().0.iter_mut().zip(row) {
         *own = word.to_le_bytes();

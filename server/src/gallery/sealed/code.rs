@@ -1,7 +1,7 @@
 //! Search codes as an epoch sees them: their coordinates permuted and their signs flipped by the epoch's key, so that
 //! codes of two epochs have nothing in common for whoever has neither key; and the two roles they are used in.
 
-use palm_models::template::{DIMENSIONS, SearchCode};
+use palm_models::template::{DIMENSIONS, SEARCH_CODE_BYTES, SearchCode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
@@ -121,6 +121,26 @@ impl ProbeCode {
     pub(super) fn coordinates(&self, sign: i8) -> Vec<usize> {
         let all = 0..DIMENSIONS;
         all.filter(|at| self.0.coordinate(*at) == sign).collect()
+    }
+
+    /// The form that goes to a matcher in another process.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; SEARCH_CODE_BYTES] {
+        self.0.to_bytes()
+    }
+
+    /// Reads what [`Self::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// [`SealedError::Weight`].
+    pub fn from_bytes(bytes: &[u8; SEARCH_CODE_BYTES]) -> Result<Self, SealedError> {
+        let code = SearchCode::from_bytes(bytes);
+        let weight = code.weight();
+        if PROBE_WEIGHTS.contains(&weight) {
+            Ok(Self(code))
+        } else {
+            Err(SealedError::Weight(weight))
+        }
     }
 
     #[cfg(test)]

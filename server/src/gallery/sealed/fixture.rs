@@ -13,7 +13,7 @@ pub(super) fn key(epoch: u8) -> EpochKey {
     EpochKey::new([epoch; 32])
 }
 
-fn embedding(seed: usize, noise: Option<usize>) -> [f32; DIMENSIONS] {
+pub(super) fn embedding(seed: usize, noise: Option<usize>) -> [f32; DIMENSIONS] {
     let drawn = |seed: usize| {
         let mut bytes = [0; DIMENSIONS * 2];
         SeededEntropy::new(u64::try_from(seed).unwrap()).fill(&mut bytes);

@@ -18,8 +18,8 @@ use super::{
     keys::EpochId,
 };
 
-/// Longest sealed directory: 6144 records of 17 bytes, nonce and tag.
-const DIRECTORY_MAX: u64 = 6144 * 17 + 28;
+/// Longest sealed directory, in bytes: 6144 records of 17 bytes, nonce and tag.
+pub const DIRECTORY_MAX: u64 = 6144 * 17 + 28;
 const ENDING: &str = ".block";
 const UNFINISHED: &str = ".unfinished";
 const BUFFER_BYTES: usize = 1 << 20;
@@ -61,16 +61,29 @@ impl Folder {
     /// # Errors
     /// [`SealedError::Write`]: the block is not there, or not to be relied on. Do not publish it.
     pub fn keep(&self, fresh: &FreshBlock) -> Result<(), SealedError> {
-        let header = fresh.block.header();
-        let path = self.path_of(header.epoch, header.block);
-        self.write(&path, fresh).map_err(SealedError::Write)
+        self.keep_parts(&fresh.block, &fresh.directory)
     }
 
-    fn write(&self, path: &Path, fresh: &FreshBlock) -> io::Result<()> {
+    /// As [`Self::keep`], of a block that a keyholder in another process made.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keep_stored(&self, stored: &Stored) -> Result<(), SealedError> {
+        self.keep_parts(&stored.block, &stored.directory)
+    }
+
+    fn keep_parts(&self, block: &Block, directory: &[u8]) -> Result<(), SealedError> {
+        let header = block.header();
+        let path = self.path_of(header.epoch, header.block);
+        self.write(&path, block, directory)
+            .map_err(SealedError::Write)
+    }
+
+    fn write(&self, path: &Path, block: &Block, directory: &[u8]) -> io::Result<()> {
         let unfinished = path.with_extension(&UNFINISHED[1..]);
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, File::create(&unfinished)?);
-        fresh.block.write_to(&mut out)?;
-        out.write_all(&fresh.directory)?;
+        block.write_to(&mut out)?;
+        out.write_all(directory)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         fs::rename(&unfinished, path)?;
@@ -90,6 +103,22 @@ impl Folder {
         let mut found: Vec<_> = names(&self.0)?.into_iter().filter_map(id).collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         Ok(found)
+    }
+
+    /// Every block in the folder, of whatever epoch: a matcher without the key cannot know which one counts.
+    ///
+    /// # Errors
+    /// [`SealedError::Read`].
+    pub fn blocks_of_all(&self) -> Result<Vec<(EpochId, BlockId)>, SealedError> {
+        let id = |name: String| {
+            let (epoch, block) = name.strip_suffix(ENDING)?.split_once('-')?;
+            let number = |text| u64::from_str_radix(text, 16).ok();
+            Some((
+                EpochId::from_number(number(epoch)?),
+                BlockId(number(block)?),
+            ))
+        };
+        Ok(names(&self.0)?.into_iter().filter_map(id).collect())
     }
 
     /// Reads a block.

@@ -184,6 +184,11 @@ impl Keyholder {
         self.epoch.id
     }
 
+    /// The blocks that a search has to go through.
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = BlockId> {
+        self.blocks.keys().copied()
+    }
+
     /// Number of codes that a search can find.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -215,10 +220,16 @@ impl Keyholder {
         }
     }
 
+    /// Whether the codes that wait fill a block.
+    #[must_use]
+    pub fn fills_a_block(&self) -> bool {
+        self.waiting.len() >= self.epoch.packing.capacity()
+    }
+
     /// The oldest codes that wait, once they fill a block.
     pub fn draft(&mut self) -> Option<Draft> {
         let capacity = self.epoch.packing.capacity();
-        (self.waiting.len() >= capacity).then(|| self.draft_of(capacity))
+        self.fills_a_block().then(|| self.draft_of(capacity))
     }
 
     /// All codes that wait, up to a block of them, whether they fill it or not.

@@ -192,3 +192,5 @@ fn codes_of_the_wrong_weight_are_refused() {
     let refused = gallery.search(&code(1, 10), 1);
     assert!(matches!(refused, Err(SealedError::Weight(10))));
 }
+
+mod irreversibility;

@@ -211,3 +211,47 @@ fn sums_of_an_unknown_block_are_refused() {
     let refused = keyholder.rank(&keyholder.query(&probe), &sums[0], &mut Best::new(1));
     assert!(matches!(refused, Err(SealedError::UnknownBlock)));
 }
+
+/// Gives the same byte for ever.
+#[derive(Debug)]
+struct Fixed(u8);
+
+impl Entropy for Fixed {
+    fn fill(&self, out: &mut [u8]) {
+        out.fill(self.0);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `vectors.py` follows the description without a line of this code.
+#[test]
+fn block_probe_and_scores_follow_the_vectors_of_another_implementation() {
+    let vectors = include_str!("../vectors.txt");
+    let wanted = |name: &str| {
+        let mut lines = vectors.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is missing"))
+    };
+    let code = |slot: usize| {
+        let is_one = |at: usize| ((slot + 1) * (at + 3) / 5).is_multiple_of(2);
+        let coordinates = std::array::from_fn(|at| if is_one(at) { 1 } else { -1 });
+        SearchCode::from_coordinates(&coordinates).unwrap()
+    };
+    let mut keyholder = Keyholder::new(key(1).for_kind(KIND), KIND, Packing::Three);
+    for slot in 0..2_050 {
+        keyholder.enrol(record(slot), &code(slot)).unwrap();
+    }
+    assert_eq!(keyholder.epoch().to_string(), wanted("epoch"));
+    let probe = keyholder.probe(&code(0)).unwrap();
+    assert_eq!(hex(&probe.to_bytes()), wanted("probe"));
+    let fresh = keyholder.draft_any().unwrap().encrypt(&Fixed(3));
+    assert_eq!(hex(&fresh.block.header().to_bytes()), wanted("header"));
+    let sums = fresh.block.sums_of(std::slice::from_ref(&probe));
+    let query = keyholder.query(&probe);
+    let scores = query.read(&fresh.block.header().mask(), &sums[0].row, Packing::Three);
+    let found = [0, 1, 2, 2_047, 2_048, 2_049].map(|slot| scores.first(2_050)[slot].to_string());
+    assert_eq!(found.join(" "), wanted("scores"));
+}
