@@ -14,6 +14,8 @@
 mod device;
 mod faults;
 mod firmware;
+#[cfg(unix)]
+mod gadget;
 mod pipe;
 pub mod script;
 pub mod sensor;
@@ -26,6 +28,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
 use crate::hotplug::{Bus, ReaderAddress};
+use crate::limits::EMULATED_TRANSFER_LEN;
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 use device::{Claim, Device};
@@ -50,7 +53,7 @@ pub struct EmulatorHandle {
 struct Shared {
     device: Mutex<Device>,
     clock: Arc<dyn Clock>,
-    bell: Bell,
+    bell: Arc<Bell>,
     serial: String,
 }
 
@@ -85,7 +88,7 @@ impl EmulatorHandle {
             shared: Arc::new(Shared {
                 device,
                 clock,
-                bell: Bell::new(),
+                bell: Arc::new(Bell::new()),
                 serial,
             }),
         }
@@ -125,6 +128,16 @@ impl EmulatorHandle {
     #[must_use]
     pub fn transport(&self) -> Option<EmulatedTransport> {
         self.claim().ok()
+    }
+
+    /// The reader as a USB device that a cable can serve ([`crate::usbip`]); `None` while it is unplugged or somebody
+    /// else holds it. After it was unplugged and plugged in again, ask for a new one.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn gadget(&self) -> Option<Box<dyn crate::usbip::Gadget>> {
+        let claim = self.shared.device().claim().ok()?;
+        let shared = Arc::clone(&self.shared);
+        Some(Box::new(gadget::ReaderGadget::new(shared, claim)))
     }
 
     /// Where it is plugged in; `None` while unplugged.
@@ -224,7 +237,7 @@ impl Transport for EmulatedTransport {
     }
 
     fn bulk_in(&mut self, timeout: Duration) -> Result<BulkRead<'_>, TransportError> {
-        let (bytes, last) = self.until(timeout, Device::bulk_in)?;
+        let (bytes, last) = self.until(timeout, |device| device.bulk_in(EMULATED_TRANSFER_LEN))?;
         self.received = bytes;
         Ok(BulkRead {
             bytes: &self.received,

@@ -42,6 +42,8 @@ pub mod protocol;
 pub mod session;
 pub mod transport;
 pub mod usb;
+#[cfg(unix)]
+pub mod usbip;
 
 pub use burst::{BurstPlan, Frame, Light, PlanError, Shot};
 pub use clock::{Bell, Clock, ManualClock, SystemClock};

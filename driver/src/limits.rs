@@ -49,6 +49,8 @@ pub const USB_DRAIN: Duration = Duration::from_millis(100);
 pub const USB_SETTLE: Duration = Duration::from_millis(500);
 /// Pause between two attempts to open such a device.
 pub const USB_SETTLE_STEP: Duration = Duration::from_millis(20);
+/// Time for a standard request (descriptors, configuration, halts).
+pub const USB_CONTROL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The bus is listed again at least this often, because change notices need a udev daemon.
 pub const HOTPLUG_POLL: Duration = Duration::from_millis(500);
 
@@ -66,3 +68,16 @@ pub const SCRIPT_LINE_MAX: usize = 4096;
 pub const SCRIPT_LINES_MAX: usize = EMULATOR_INBOX_MAX;
 /// Longest `SLEEP`, in milliseconds: ten minutes.
 pub const SCRIPT_SLEEP_MS_MAX: u64 = 600_000;
+
+// Cables.
+
+/// Transfers that wait on one endpoint of a device in software; one more is refused.
+pub const URBS_MAX: usize = 64;
+/// Longest transfer over a cable.
+pub const URB_LEN_MAX: usize = 16 << 20;
+/// Most bytes of a configuration descriptor with all that belongs to it.
+pub const DESCRIPTORS_MAX: usize = 4096;
+/// Longest message that an emulated reader takes; a longer one halts it.
+pub const GADGET_MESSAGE_MAX: usize = 64 << 10;
+/// A cable asks an emulated device again at least this often.
+pub const GADGET_PATIENCE: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ use super::firmware::Firmware;
 use super::pipe::Pipe;
 use super::script::Line;
 use super::sensor::{Sensor, Subject};
-use crate::limits::{EMULATED_TRANSFER_LEN, EMULATOR_INBOX_MAX};
+use crate::limits::EMULATOR_INBOX_MAX;
 use crate::protocol::{CONTROL_ABORT, CONTROL_INFO, EVENT_LEN, EventKind, HandState, Pattern};
 use crate::transport::{Control, Recovery, TransportError};
 
@@ -219,7 +219,8 @@ impl Device {
         Some(Ok(()))
     }
 
-    pub(super) fn bulk_in(&mut self) -> Transfer<(Zeroizing<Vec<u8>>, bool)> {
+    /// One transfer of at most `room` bytes, whole packets.
+    pub(super) fn bulk_in(&mut self, room: usize) -> Transfer<(Zeroizing<Vec<u8>>, bool)> {
         if self.halted {
             return Some(Err(TransportError::Stalled));
         }
@@ -238,10 +239,7 @@ impl Device {
             }
             self.pipe.push(message);
         }
-        Some(
-            self.transfer()
-                .map(|()| self.pipe.transfer(EMULATED_TRANSFER_LEN)),
-        )
+        Some(self.transfer().map(|()| self.pipe.transfer(room)))
     }
 
     pub(super) fn interrupt_in(&mut self) -> Transfer<[u8; EVENT_LEN]> {
