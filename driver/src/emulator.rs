@@ -27,7 +27,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
-use crate::hotplug::{Bus, ReaderAddress};
+use crate::hotplug::{Bus, Listing, ReaderAddress};
 use crate::limits::EMULATED_TRANSFER_LEN;
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
@@ -295,7 +295,7 @@ impl EmulatedBus {
     }
 }
 
-impl Bus for EmulatedBus {
+impl Listing for EmulatedBus {
     fn list(&mut self) -> Result<Vec<ReaderAddress>, TransportError> {
         self.seen = self.rings();
         Ok(self
@@ -303,15 +303,6 @@ impl Bus for EmulatedBus {
             .iter()
             .filter_map(EmulatorHandle::address)
             .collect())
-    }
-
-    fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
-        let reader = self
-            .readers
-            .iter()
-            .find(|reader| reader.address().as_ref() == Some(address));
-        let transport = reader.ok_or(TransportError::Disconnected)?.claim()?;
-        Ok(Box::new(transport))
     }
 
     fn wait_change(&mut self, timeout: Duration) -> bool {
@@ -329,6 +320,17 @@ impl Bus for EmulatedBus {
         let wait = until_wake.unwrap_or(timeout).min(timeout);
         shared.clock.wait(&shared.bell, seen, wait);
         until_wake.is_some_and(|until| until <= timeout) || self.rings() != self.seen
+    }
+}
+
+impl Bus for EmulatedBus {
+    fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
+        let reader = self
+            .readers
+            .iter()
+            .find(|reader| reader.address().as_ref() == Some(address));
+        let transport = reader.ok_or(TransportError::Disconnected)?.claim()?;
+        Ok(Box::new(transport))
     }
 }
 

@@ -49,7 +49,7 @@ pub use burst::{BurstPlan, Frame, Light, PlanError, Shot};
 pub use clock::{Bell, Clock, ManualClock, SystemClock};
 pub use emulator::sensor::{Exposure, Sensor, Subject, TestPattern};
 pub use emulator::{EmulatedBus, EmulatedTransport, EmulatorConfig, EmulatorHandle};
-pub use hotplug::{Bus, Change, ReaderAddress, Watch};
+pub use hotplug::{Bus, Change, Listing, ReaderAddress, Watch};
 pub use protocol::{HandState, Info, NakCode, Nonce, ProtocolError};
 pub use session::{CancelToken, Event, Hint, Reader, ReaderError, Signal};
 pub use transport::{Transport, TransportError};

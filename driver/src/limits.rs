@@ -45,13 +45,16 @@ pub const RESYNC_MESSAGES_MAX: usize = 64;
 pub const CAPTURE_ATTEMPTS: usize = 2;
 /// How long cancelled USB transfers may take to come back before they are given up.
 pub const USB_DRAIN: Duration = Duration::from_millis(100);
-/// How long a device that is listed but not yet configured may take to become usable.
-pub const USB_SETTLE: Duration = Duration::from_millis(500);
+/// Bulk reads kept pending: the bus works while the host looks at what came before.
+pub const USB_READS: usize = 2;
+/// How long a device that is listed but not yet configured, or not yet given to its group by the udev daemon, may take
+/// to become usable.
+pub const USB_SETTLE: Duration = Duration::from_secs(1);
 /// Pause between two attempts to open such a device.
 pub const USB_SETTLE_STEP: Duration = Duration::from_millis(20);
 /// Time for a standard request (descriptors, configuration, halts).
 pub const USB_CONTROL_TIMEOUT: Duration = Duration::from_secs(1);
-/// The bus is listed again at least this often, because change notices need a udev daemon.
+/// The bus is listed again at least this often, because notices of change do not reach every container.
 pub const HOTPLUG_POLL: Duration = Duration::from_millis(500);
 
 // Emulator.

@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fs, io::Cursor, path::Path};
 use palm_driver::{
     BurstPlan, Frame, Light, Shot, emulator,
     protocol::{self, Command, encode, encode_frame},
+    usbip,
 };
 use palm_models::template::{Hand, OrientationCode, Template};
 use palm_proto::v1;
@@ -39,6 +40,17 @@ fn targets() -> Vec<Target> {
             emulator::script::fuzz_script,
             texts(&[SCRIPT]),
         ),
+        (
+            "driver_descriptors",
+            usbip::descriptors::fuzz_descriptors,
+            vec![usbip::descriptors::Descriptors::reader("A-1").configuration],
+        ),
+        (
+            "driver_redir",
+            usbip::redir::fuzz_redir,
+            vec![redir_packet()],
+        ),
+        ("driver_usbip", usbip::wire::fuzz_usbip, usbip_headers()),
         ("models_template", template_of, vec![template()]),
         (
             "proto_requests",
@@ -100,6 +112,45 @@ const JOURNAL: &str = concat!(
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// A bulk packet of usb-redir: type, length, id, then endpoint, status, lengths and stream.
+fn redir_packet() -> Vec<u8> {
+    let head = [101_u32.to_le_bytes(), 12_u32.to_le_bytes()].concat();
+    let body = [0x03, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 7];
+    [&head[..], &7_u64.to_le_bytes(), &body].concat()
+}
+
+fn usbip_headers() -> Vec<Vec<u8>> {
+    let setup = usbip::Setup {
+        request_type: 0x80,
+        request: 6,
+        value: 0x0100,
+        index: 0,
+        length: 18,
+    };
+    let submit = usbip::wire::Command::Submit {
+        sequence: 1,
+        device: 2,
+        endpoint: 0x85,
+        length: 512,
+        setup,
+    };
+    let unlink = usbip::wire::Command::Unlink {
+        sequence: 2,
+        device: 2,
+        which: 1,
+    };
+    let done = usbip::wire::Reply::Submit {
+        sequence: 1,
+        status: 0,
+        length: 512,
+    };
+    vec![
+        submit.encode().to_vec(),
+        unlink.encode().to_vec(),
+        done.encode().to_vec(),
+    ]
 }
 
 /// Commands after the packet's header of so many bytes: type, then payload.

@@ -75,7 +75,10 @@ const PLACES: [(&str, &[&str]); 8] = [
             "server/src/vault.rs",               // sealing at rest
         ],
     ),
-    ("rustix", &["tests/src/process.rs"]),
+    (
+        "rustix",
+        &["driver/src/hotplug/notices.rs", "tests/src/process.rs"],
+    ),
 ];
 
 struct Source {

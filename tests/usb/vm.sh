@@ -136,7 +136,7 @@ boot() {
         "$vm/tree/usr/bin/qemu-system-x86_64" -L "$vm/tree/usr/share/qemu" -L "$vm/tree/usr/share/seabios" \
         -M q35 -accel tcg,thread=multi -cpu max -m 768 -smp 1 -nodefaults -display none -no-reboot -serial stdio \
         -kernel "$vm/vmlinux" -initrd "$scratch/initrd" \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off $append" "$@" </dev/null |
+        -append "console=ttyS0 loglevel=2 panic=-1 mitigations=off $append" "$@" </dev/null |
         tr -d '\r' | tee "$scratch/log" | grep -av '^GUEST-RESULT' || true
     status=$(sed -n 's/^GUEST-RESULT //p' "$scratch/log" | tail -1)
     [ -n "$status" ] || {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use palm_driver::hotplug::{Bus, Change, Watch};
+use palm_driver::hotplug::{Bus, Change, Listing, Watch};
 use palm_driver::transport::Recovery;
 use palm_driver::usb::UsbBus;
 use palm_driver::usbip::vhci::{self, Plugged};
@@ -34,7 +34,7 @@ pub(crate) const CASES: &[Case] = &[
     ("reader_detached_by_the_kernel_is_gone", detached),
 ];
 
-fn change(watch: &mut Watch, what: &str) -> anyhow::Result<Change> {
+fn change(watch: &mut Watch<UsbBus>, what: &str) -> anyhow::Result<Change> {
     watch
         .next_change(PATIENCE, &CancelToken::new())?
         .with_context(|| format!("no news of {what}"))

@@ -9,8 +9,8 @@ use anyhow::{Context, bail, ensure};
 use palm_driver::usb::UsbBus;
 use palm_driver::usbip::vhci::Plugged;
 use palm_driver::{
-    BurstPlan, Bus, CancelToken, EmulatorConfig, EmulatorHandle, Frame, Reader, ReaderAddress,
-    ReaderError, SystemClock, Transport,
+    BurstPlan, Bus, CancelToken, EmulatorConfig, EmulatorHandle, Frame, Listing, Reader,
+    ReaderAddress, ReaderError, SystemClock, Transport,
 };
 
 use crate::film::{Film, Size};

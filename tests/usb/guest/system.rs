@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 use palm_driver::hotplug::{Change, Watch};
 use palm_driver::usb::UsbBus;
-use palm_driver::{Bus, CancelToken, ReaderError, TransportError};
+use palm_driver::{Bus, CancelToken, Listing, ReaderError, TransportError};
 
 use crate::Case;
 use crate::rig::{PATIENCE, Rig, SERIAL, capture, greet, plan, sysfs, timed, wait_for};
@@ -22,7 +22,11 @@ pub(crate) const CASES: &[Case] = &[
         permissions,
     ),
     (
-        "arrivals_and_departures_are_told_by_the_udev_daemon",
+        "reader_opened_before_the_rule_was_applied_is_waited_for",
+        permissions_in_time,
+    ),
+    (
+        "arrivals_and_departures_are_told_beside_a_udev_daemon",
         with_udevd,
     ),
 ];
@@ -51,6 +55,8 @@ impl Udevd {
     fn start() -> anyhow::Result<Self> {
         let daemon = Command::new("/bin/udevadm")
             .arg0("/lib/systemd/systemd-udevd")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .context("no udev daemon")?;
         let daemon = Self(daemon);
@@ -78,21 +84,21 @@ impl Drop for Udevd {
     }
 }
 
-/// Status of `try-open` run as somebody else.
-fn as_user(user: u32, group: u32) -> anyhow::Result<i32> {
-    let status = Command::new("/proc/self/exe")
-        .arg("try-open")
-        .uid(user)
-        .gid(group)
-        .status()?;
-    status.code().context("ended by a signal")
+/// `try-open`, run as somebody else.
+fn as_user(user: u32, group: u32) -> std::io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("try-open").uid(user).gid(group).spawn()
 }
 
-/// Opens and greets the first reader: status 0, or 4 when it is denied.
+fn status(mut child: Child) -> anyhow::Result<i32> {
+    child.wait()?.code().context("ended by a signal")
+}
+
+/// Opens and greets the first reader, at the moment it is listed: status 0, or 4 when it is denied.
 #[expect(clippy::exit, reason = "the status is the answer")]
 pub(crate) fn try_open() -> anyhow::Result<bool> {
     let mut bus = UsbBus::new();
-    let address = bus.list()?.into_iter().next().context("no reader")?;
+    let address = wait_for("a reader", || Ok(bus.list()?.into_iter().next()))?;
     match bus.open(&address) {
         Ok(transport) => {
             greet(transport)?;
@@ -107,10 +113,23 @@ fn permissions(rig: &mut Rig) -> anyhow::Result<()> {
     let _udevd = Udevd::start()?;
     rig.plug()?;
     Udevd::settle()?;
-    let group = as_user(CLERK, PLUGDEV)?;
-    ensure!(group == 0, "a member of the group: status {group}");
-    let other = as_user(GUEST, GUEST)?;
+    let other = status(as_user(GUEST, GUEST)?)?;
     ensure!(other == 4, "somebody else: status {other}");
+    let group = status(as_user(CLERK, PLUGDEV)?)?;
+    ensure!(group == 0, "a member of the group: status {group}");
+    Ok(())
+}
+
+/// The kernel lists a device before the daemon has given it to its group.
+fn permissions_in_time(rig: &mut Rig) -> anyhow::Result<()> {
+    let _udevd = Udevd::start()?;
+    for round in 0..3 {
+        let waiting = as_user(CLERK, PLUGDEV)?;
+        rig.plug_unseen()?;
+        let opened = status(waiting)?;
+        ensure!(opened == 0, "round {round}: status {opened}");
+        rig.clear()?;
+    }
     Ok(())
 }
 
