@@ -14,7 +14,6 @@
 mod device;
 mod faults;
 mod firmware;
-#[cfg(unix)]
 mod gadget;
 mod pipe;
 pub mod script;
@@ -132,7 +131,6 @@ impl EmulatorHandle {
 
     /// The reader as a USB device that a cable can serve ([`crate::usbip`]); `None` while it is unplugged or somebody
     /// else holds it. After it was unplugged and plugged in again, ask for a new one.
-    #[cfg(unix)]
     #[must_use]
     pub fn gadget(&self) -> Option<Box<dyn crate::usbip::Gadget>> {
         let claim = self.shared.device().claim().ok()?;

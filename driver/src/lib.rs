@@ -33,6 +33,7 @@
 //! ```
 
 pub mod burst;
+pub mod camera;
 pub mod clock;
 pub mod emulator;
 pub mod hotplug;
@@ -42,10 +43,10 @@ pub mod protocol;
 pub mod session;
 pub mod transport;
 pub mod usb;
-#[cfg(unix)]
 pub mod usbip;
 
 pub use burst::{BurstPlan, Frame, Light, PlanError, Shot};
+pub use camera::{Camera, CameraBus, CameraInfo};
 pub use clock::{Bell, Clock, ManualClock, SystemClock};
 pub use emulator::sensor::{Exposure, Sensor, Subject, TestPattern};
 pub use emulator::{EmulatedBus, EmulatedTransport, EmulatorConfig, EmulatorHandle};

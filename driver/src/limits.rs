@@ -50,12 +50,27 @@ pub const USB_READS: usize = 2;
 /// How long a device that is listed but not yet configured, or not yet given to its group by the udev daemon, may take
 /// to become usable.
 pub const USB_SETTLE: Duration = Duration::from_secs(1);
-/// Pause between two attempts to open such a device.
+/// First pause between two attempts to open such a device; later ones are up to eight times as long.
 pub const USB_SETTLE_STEP: Duration = Duration::from_millis(20);
 /// Time for a standard request (descriptors, configuration, halts).
 pub const USB_CONTROL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The bus is listed again at least this often, because notices of change do not reach every container.
 pub const HOTPLUG_POLL: Duration = Duration::from_millis(500);
+
+// Cameras.
+
+/// Most pixels that a camera is asked for, when it may choose: the extractor sees no more in more.
+pub const CAMERA_PIXELS_MAX: u32 = 1280 * 1024;
+/// Nodes of cameras that are looked at.
+pub const CAMERAS_MAX: usize = 64;
+/// A streaming camera that gives no frame for so long is stuck.
+pub const CAMERA_SILENCE: Duration = Duration::from_secs(3);
+/// Longest quirk file.
+pub const QUIRKS_LEN_MAX: usize = 256 << 10;
+/// Longest setting of a UVC extension unit.
+pub const XU_LEN_MAX: usize = 64;
+/// How long a camera may take to come back after its driver was away.
+pub const XU_SETTLE: Duration = Duration::from_secs(3);
 
 // Emulator.
 

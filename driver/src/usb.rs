@@ -10,6 +10,8 @@
 //!
 //! Each of these has a test in the virtual machine of `./x test-usb`.
 
+pub(crate) mod unit;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -381,13 +383,16 @@ fn settle(
     mut attempt: impl FnMut() -> Result<Claimed, Unready>,
 ) -> Result<Claimed, TransportError> {
     let deadline = Deadline::after(clock, USB_SETTLE);
+    let mut pause = USB_SETTLE_STEP;
     loop {
         match attempt() {
             Ok(claimed) => return Ok(claimed),
             Err(Unready::Refused(error)) => return Err(error),
             Err(Unready::NotYet(error)) => {
                 let left = deadline.left(clock).ok_or(error)?;
-                clock.wait(&Bell::new(), 0, USB_SETTLE_STEP.min(left));
+                clock.wait(&Bell::new(), 0, pause.min(left));
+                // Longer and longer, because `nusb` writes an error into the log for each attempt.
+                pause = (pause * 2).min(USB_SETTLE_STEP * 8);
             }
         }
     }

@@ -55,10 +55,11 @@ const EDGES: [(&str, &[&str]); 6] = [
 ];
 
 /// The files that may name an outside crate which touches hardware, pixels, disk or crypto; tests aside.
-const PLACES: [(&str, &[&str]); 8] = [
+const PLACES: [(&str, &[&str]); 9] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
-    ("nusb", &["driver/src/usb.rs"]),
+    ("nusb", &["driver/src/usb.rs", "driver/src/usb/unit.rs"]),
+    ("linuxvideo", &["driver/src/camera/device.rs"]),
     ("hpke", &["proto/src/envelope.rs"]),
     ("rcgen", &["server/src/pki.rs"]),
     (
@@ -77,7 +78,11 @@ const PLACES: [(&str, &[&str]); 8] = [
     ),
     (
         "rustix",
-        &["driver/src/hotplug/notices.rs", "tests/src/process.rs"],
+        &[
+            "driver/src/camera/device.rs",
+            "driver/src/hotplug/notices.rs",
+            "tests/src/process.rs",
+        ],
     ),
 ];
 

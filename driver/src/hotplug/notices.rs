@@ -1,5 +1,5 @@
 //! Notices of the Linux kernel that a device came or went: its own `uevent` broadcast, which needs no udev daemon and
-//! no rights. The only module that names `rustix`.
+//! no rights.
 //!
 //! The notice comes before the udev daemon has set the rights of the new node; whoever opens it has to try for a
 //! while. Containers with a network namespace of their own hear nothing.

@@ -61,9 +61,9 @@ fn burst_over_urbs_is_the_burst_in_process() {
 
 #[test]
 fn message_of_whole_packets_ends_with_an_empty_one() {
-    // A frame's packet is 24 + 36 bytes longer than its pixels: these make 4, and almost 4, whole USB packets.
     let overhead = u32::try_from(PACKET_HEADER_LEN).unwrap() + 36;
-    for width in [2048 - overhead, 2047 - overhead, 2049 - overhead] {
+    // Every length from 3.9 to 4 USB packets, whatever a frame's message holds besides its pixels.
+    for width in 2048 - overhead - 40..=2048 - overhead + 2 {
         let (emulator, _server, transport) = cabled(width, 1);
         emulator.run_line("PALM 7").unwrap();
         let mut reader = Reader::open(Box::new(transport)).unwrap();
@@ -150,19 +150,25 @@ fn unknown_request_is_stalled() {
 
 #[test]
 fn unplugged_at_any_transfer_the_reader_is_gone_and_comes_back() {
-    // HELLO out and in, ARM out and in, CAPTURE out, five frames and the end of the capture in.
-    for transfer in 1..=11 {
+    let mut gone = 0;
+    loop {
         let (emulator, server, transport) = cabled(64, 48);
-        let script = format!("PALM 7\nUNPLUG {transfer}");
+        let script = format!("PALM 7\nUNPLUG {}", gone + 1);
         emulator.run_script(&script).unwrap();
         let outcome = Reader::open(Box::new(transport)).and_then(|mut reader| capture(&mut reader));
-        assert_eq!(outcome.map(drop), Err(ReaderError::Gone), "{transfer}");
+        if outcome.is_ok() {
+            break;
+        }
+        assert_eq!(outcome.map(drop), Err(ReaderError::Gone), "{gone}");
         drop(server);
         emulator.run_script("PLUG\nPALM 7").unwrap();
         let (_server, transport) = plug(&emulator);
         let mut reader = Reader::open(Box::new(transport)).unwrap();
-        assert_eq!(capture(&mut reader).unwrap().len(), 5, "{transfer}");
+        assert_eq!(capture(&mut reader).unwrap().len(), 5, "{gone}");
+        gone += 1;
     }
+    // HELLO out and in, ARM out and in, CAPTURE out, five frames and the end of the capture in, at least.
+    assert!(gone >= 11, "{gone}");
 }
 
 #[test]

@@ -10,12 +10,14 @@
     reason = "a test program prints"
 )]
 
+mod camera;
 mod faults;
 mod film;
 mod peer;
 mod plugging;
 mod rig;
 mod system;
+mod uvc;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["vhci", rest @ ..] => Rig::vhci(rest.contains(&"long")).map(|rig| {
-            let cases = [faults::CASES, plugging::CASES, system::CASES];
+            let cases = [faults::CASES, plugging::CASES, system::CASES, camera::CASES];
             run(rig, &cases.concat())
         }),
         ["xhci", rest @ ..] => Rig::xhci(rest.contains(&"long"))
