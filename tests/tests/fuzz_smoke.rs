@@ -21,6 +21,11 @@ type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
     vec![
+        (
+            "driver_camera",
+            palm_driver::camera::decode::fuzz_decode,
+            vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
+        ),
         ("driver_command", protocol::fuzz_command, commands(1)),
         (
             "driver_event",
@@ -44,6 +49,11 @@ fn targets() -> Vec<Target> {
             "driver_descriptors",
             usbip::descriptors::fuzz_descriptors,
             vec![usbip::descriptors::Descriptors::reader("A-1").configuration],
+        ),
+        (
+            "driver_quirks",
+            palm_driver::camera::quirks::fuzz_quirks,
+            texts(&[QUIRKS]),
         ),
         (
             "driver_redir",
@@ -97,6 +107,7 @@ fn targets() -> Vec<Target> {
 
 const SCRIPT: &str =
     "PALM 7 L\nLIFT\nHINT too_far\nUNPLUG 3\nSLEEP 200\nNAK busy\nIMAGE a b.png\n# so\n";
+const QUIRKS: &str = include_str!("../../driver/src/camera/quirks.toml");
 const PALMD_CONFIG: &str = include_str!("../../server/palmd.example.toml");
 const COMMANDS: [&str; 3] = [
     r#"{"command":"charge","amount_minor":4500}"#,

@@ -7,6 +7,9 @@
     reason = "a command line tool prints"
 )]
 
+#[path = "palm-reader/cameras.rs"]
+mod cameras;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -56,6 +59,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the cameras that can stand in for a reader, and what they do not promise.
+    Cameras {
+        /// Quirk file with cameras of your own, of the form of driver/src/camera/quirks.toml.
+        #[arg(long, value_name = "FILE")]
+        quirks: Option<PathBuf>,
+    },
     /// Take one burst (ambient, near infrared, visible, two coded shots) and say what came.
     Capture {
         /// Write the pictures into this folder as PNG files. They show a palm: delete them
@@ -128,6 +137,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let wanted =
         |address: &ReaderAddress| arguments.serial.is_none() || address.serial == arguments.serial;
     match &arguments.command {
+        Command::Cameras { quirks } => cameras::list(quirks.as_deref()),
         Command::Capture { out } => capture(&mut place, wanted, out.as_deref()),
         Command::List => list(&mut place, wanted),
         Command::Watch => watch(place, wanted),
