@@ -58,7 +58,14 @@ const EDGES: [(&str, &[&str]); 6] = [
 const PLACES: [(&str, &[&str]); 9] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
-    ("nusb", &["driver/src/usb.rs", "driver/src/usb/unit.rs"]),
+    (
+        "nusb",
+        &[
+            "driver/src/usb.rs",
+            "driver/src/usb/unit.rs",
+            "tests/usb/guest/bare.rs", // the bus without the driver, for the benches
+        ],
+    ),
     ("linuxvideo", &["driver/src/camera/device.rs"]),
     ("hpke", &["proto/src/envelope.rs"]),
     ("rcgen", &["server/src/pki.rs"]),

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use palm_driver::camera::quirks::Quirks;
 use serde::Deserialize;
 
 use crate::limits;
@@ -44,17 +45,49 @@ pub struct ServiceConfig {
 }
 
 /// Which reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReaderConfig {
-    /// `"usb"` or `"emulated"`.
+    /// `"usb"`, `"camera"` or `"emulated"`.
     pub kind: ReaderKind,
+    /// Takes payments with an eye that proves nothing of itself. A camera needs it.
+    #[serde(default)]
+    pub accept_unattested: bool,
+    /// Quirk file with cameras beside those that are known.
+    pub quirks: Option<PathBuf>,
+}
+
+impl ReaderConfig {
+    /// What is particular about cameras: what ships, and the file's.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] when the quirk file cannot be read or understood.
+    pub fn quirks(&self) -> Result<Quirks, ConfigError> {
+        let Some(path) = &self.quirks else {
+            return Ok(Quirks::shipped());
+        };
+        let unusable = |remedy, source| ConfigError::File {
+            key: "reader.quirks",
+            path: path.clone(),
+            remedy,
+            source,
+        };
+        let text =
+            text_of(path).map_err(|error| unusable("give a readable file or none", Some(error)))?;
+        let own = Quirks::parse(&text).map_err(|error| {
+            let said = std::io::Error::other(error);
+            unusable("write it as driver/src/camera/quirks.toml", Some(said))
+        })?;
+        Ok(Quirks::shipped().and(own))
+    }
 }
 
 /// Where palms come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReaderKind {
+    /// The first camera: any that Linux knows. It promises less than a reader.
+    Camera,
     /// The firmware in this process, showing synthetic palms: for trying out and for tests.
     Emulated,
     /// The first OpenPalm reader on USB.
@@ -152,14 +185,25 @@ impl Config {
                           login, so they are for this machine only";
             return Err(value("pages.listen", remedy));
         }
+        if config.reader.kind == ReaderKind::Camera && !config.reader.accept_unattested {
+            let remedy = "write accept_unattested = true to take payments with a camera, which cannot prove that its \
+                          pictures are its own; better, use a palm reader";
+            return Err(value("reader.accept_unattested", remedy));
+        }
         config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
     }
 
     fn settle_paths(&mut self, folder: &Path) {
         let Self {
-            service, journal, ..
+            service,
+            journal,
+            reader,
+            ..
         } = self;
+        if let Some(quirks) = &mut reader.quirks {
+            *quirks = folder.join(&*quirks);
+        }
         for path in [
             &mut service.ca,
             &mut service.certificate,

@@ -10,6 +10,8 @@
     reason = "a test program prints"
 )]
 
+mod bare;
+mod bench;
 mod camera;
 mod faults;
 mod film;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         }),
         ["xhci", rest @ ..] => Rig::xhci(rest.contains(&"long"))
             .map(|rig| run(rig, &[faults::CASES, system::XHCI_CASES].concat())),
+        ["bench", kind] => bench::run(kind),
         ["peer", redir, line] => peer::run(redir, line).map(|()| true),
         ["try-open"] => system::try_open(),
         _ => {

@@ -9,8 +9,15 @@ use anyhow::Context;
 use palm_driver::EmulatorHandle;
 use palm_driver::usbip::redir::Peer;
 
+use crate::bare::{Plug, Spigot};
 use crate::film::Film;
 use crate::rig::{SERIAL, SMALL, emulator};
+
+/// What is plugged in next.
+enum Plugging {
+    Reader(EmulatorHandle),
+    Spigot(Plug),
+}
 
 pub(crate) fn run(redir: &str, line: &str) -> anyhow::Result<()> {
     let film = Film::new(SMALL.0, SMALL.1);
@@ -26,10 +33,14 @@ pub(crate) fn run(redir: &str, line: &str) -> anyhow::Result<()> {
 }
 
 /// Serves whatever is plugged in, one after the other.
-fn serve(mut peer: Peer, plugged: &Receiver<EmulatorHandle>) -> anyhow::Result<()> {
-    while let Ok(emulator) = plugged.recv() {
-        let Some(gadget) = emulator.gadget() else {
-            continue; // Pulled again before it was seen.
+fn serve(mut peer: Peer, plugged: &Receiver<Plugging>) -> anyhow::Result<()> {
+    while let Ok(plug) = plugged.recv() {
+        let gadget = match plug {
+            Plugging::Spigot(plug) => Box::new(Spigot::new(&plug)),
+            Plugging::Reader(emulator) => match emulator.gadget() {
+                Some(gadget) => gadget,
+                None => continue, // Pulled again before it was seen.
+            },
         };
         if !peer.serve(gadget)? {
             return Ok(());
@@ -39,14 +50,15 @@ fn serve(mut peer: Peer, plugged: &Receiver<EmulatorHandle>) -> anyhow::Result<(
 }
 
 /// Does what the guest says, a line each, and answers `ok` or why not.
-fn desk(lines: &UnixListener, film: &Film, plugs: &Sender<EmulatorHandle>) -> anyhow::Result<()> {
+fn desk(lines: &UnixListener, film: &Film, plugs: &Sender<Plugging>) -> anyhow::Result<()> {
     let (stream, _) = lines.accept()?;
     let mut answers = stream.try_clone()?;
     let mut reader = emulator(SERIAL, film);
     reader.run_line("UNPLUG")?;
+    let spigot = Plug::default();
     for line in BufReader::new(stream).lines() {
         let line = line?;
-        let done = obey(line.trim(), film, &mut reader, plugs);
+        let done = obey(line.trim(), film, &mut reader, &spigot, plugs);
         match done {
             Ok(()) => writeln!(answers, "ok")?,
             Err(error) => writeln!(answers, "{error:#}")?,
@@ -59,11 +71,13 @@ fn obey(
     line: &str,
     film: &Film,
     reader: &mut EmulatorHandle,
-    plugs: &Sender<EmulatorHandle>,
+    spigot: &Plug,
+    plugs: &Sender<Plugging>,
 ) -> anyhow::Result<()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["NEW"] => {
+            spigot.pull();
             reader.run_line("UNPLUG")?;
             *reader = emulator(SERIAL, film);
             Ok(reader.run_line("UNPLUG")?)
@@ -74,8 +88,9 @@ fn obey(
         }
         ["PLUG"] => {
             reader.run_line("PLUG")?;
-            Ok(plugs.send(reader.clone())?)
+            Ok(plugs.send(Plugging::Reader(reader.clone()))?)
         }
+        ["SPIGOT"] => Ok(plugs.send(Plugging::Spigot(spigot.clone()))?),
         _ => Ok(reader.run_line(line)?),
     }
 }

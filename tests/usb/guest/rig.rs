@@ -13,6 +13,7 @@ use palm_driver::{
     ReaderAddress, ReaderError, SystemClock, Transport,
 };
 
+use crate::bare::{Plug, Spigot};
 use crate::film::{Film, Size};
 
 /// Pictures of most cases: small, so that a case is about the bus and not about copying.
@@ -36,6 +37,7 @@ enum Device {
     Vhci {
         emulator: EmulatorHandle,
         plugged: Option<Plugged>,
+        spigot: Plug,
     },
     Xhci {
         line: File,
@@ -61,6 +63,7 @@ impl Rig {
             device: Device::Vhci {
                 emulator: emulator(SERIAL, &film),
                 plugged: None,
+                spigot: Plug::default(),
             },
             film,
             bus: UsbBus::new(),
@@ -130,13 +133,28 @@ impl Rig {
 
     pub(crate) fn plug_unseen(&mut self) -> anyhow::Result<()> {
         match &mut self.device {
-            Device::Vhci { emulator, plugged } => {
+            Device::Vhci {
+                emulator, plugged, ..
+            } => {
                 emulator.run_line("PLUG")?;
                 let gadget = wait_for("the gadget", || Ok(emulator.gadget()))?;
                 *plugged = Some(Plugged::new(gadget)?);
                 Ok(())
             }
             Device::Xhci { .. } => self.far("PLUG"),
+        }
+    }
+
+    /// The spigot of the benches goes in instead of the reader.
+    pub(crate) fn plug_spigot(&mut self) -> anyhow::Result<()> {
+        match &mut self.device {
+            Device::Vhci {
+                plugged, spigot, ..
+            } => {
+                *plugged = Some(Plugged::new(Box::new(Spigot::new(spigot)))?);
+                Ok(())
+            }
+            Device::Xhci { .. } => self.far("SPIGOT"),
         }
     }
 
@@ -163,7 +181,12 @@ impl Rig {
     /// Nothing plugged in, no lines waiting, small pictures.
     pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
         match &mut self.device {
-            Device::Vhci { emulator, plugged } => {
+            Device::Vhci {
+                emulator,
+                plugged,
+                spigot,
+            } => {
+                spigot.pull();
                 *plugged = None;
                 // A reader without a past: faults that did not come to pass are forgotten.
                 *emulator = self::emulator(SERIAL, &self.film);

@@ -22,9 +22,10 @@ impl Bench {
         };
         let emulator = EmulatorHandle::with_config(Box::<SyntheticSensor>::default(), config);
         let bus = Box::new(EmulatedBus::new(vec![emulator.clone()]));
+        let eyes = Eyes::readers(bus, Arc::clone(&clock));
         let (said, news) = mpsc::channel(limits::NEWS_MAX);
         let entropy = Box::new(crate::entropy::system);
-        let reader = ReaderHandle::start(bus, clock, entropy, said).unwrap();
+        let reader = ReaderHandle::start(eyes, clock, entropy, said).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
