@@ -14,8 +14,11 @@
 mod device;
 mod faults;
 mod firmware;
+mod flash;
 mod gadget;
+mod loader;
 mod pipe;
+pub use flash::emulator_firmware;
 pub mod script;
 pub mod sensor;
 
@@ -26,8 +29,10 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
+use crate::dfu::{DfuBus, DfuPort, Mode};
 use crate::hotplug::{Bus, Listing, ReaderAddress};
 use crate::limits::EMULATED_TRANSFER_LEN;
+use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 use device::{Claim, Device};
@@ -78,11 +83,25 @@ impl EmulatorHandle {
         )
     }
 
-    /// A reader with a serial number and a clock of the caller's.
+    /// A development reader with a serial number and a clock of the caller's.
     #[must_use]
     pub fn with_config(sensor: Box<dyn Sensor>, config: EmulatorConfig) -> Self {
-        let EmulatorConfig { serial, clock } = config;
-        let device = Mutex::new(Device::new(sensor, &serial));
+        let serial: String = config
+            .serial
+            .chars()
+            .filter(|c| (' '..='~').contains(c))
+            .take(24)
+            .collect();
+        let birth = Maker::development().device(&serial);
+        Self::born(sensor, birth, config)
+    }
+
+    /// A reader of a maker's, under whose root it proves itself. Its serial number is the certificate's.
+    #[must_use]
+    pub fn born(sensor: Box<dyn Sensor>, birth: Birth, config: EmulatorConfig) -> Self {
+        let EmulatorConfig { clock, .. } = config;
+        let serial = birth.device.serial.clone();
+        let device = Mutex::new(Device::new(sensor, birth));
         Self {
             shared: Arc::new(Shared {
                 device,
@@ -159,6 +178,13 @@ impl EmulatorHandle {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.shared.device().is_idle()
+    }
+
+    /// Where the device stands, in a few numbers: for tests that count what they have seen.
+    #[cfg(test)]
+    pub(crate) fn standing(&self) -> Vec<u8> {
+        let device = self.shared.device.lock();
+        device.unwrap_or_else(PoisonError::into_inner).standing()
     }
 
     fn claim(&self) -> Result<EmulatedTransport, TransportError> {
@@ -268,6 +294,61 @@ impl Transport for EmulatedTransport {
 impl Drop for EmulatedTransport {
     fn drop(&mut self) {
         self.shared.device().release(self.claim);
+    }
+}
+
+/// The DFU interface of one plugging-in of an emulated reader.
+struct EmulatedDfu {
+    shared: Arc<Shared>,
+    plug: u64,
+}
+
+impl fmt::Debug for EmulatedDfu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmulatedDfu({})", self.shared.serial)
+    }
+}
+
+impl DfuPort for EmulatedDfu {
+    fn send(
+        &mut self,
+        request: u8,
+        value: u16,
+        data: &[u8],
+        _: Duration,
+    ) -> Result<(), TransportError> {
+        let now = self.shared.clock.now();
+        let sent = self
+            .shared
+            .device()
+            .dfu_send(self.plug, (request, value), data, now);
+        self.shared.bell.ring(); // it may have left the bus
+        sent
+    }
+
+    fn receive(
+        &mut self,
+        request: u8,
+        length: u16,
+        _: Duration,
+    ) -> Result<Vec<u8>, TransportError> {
+        let mut bytes = self.shared.device().dfu_receive(self.plug, request)?;
+        bytes.truncate(usize::from(length));
+        self.shared.bell.ring();
+        Ok(bytes)
+    }
+}
+
+impl DfuBus for EmulatorHandle {
+    fn open(&mut self, serial: &str, mode: Mode) -> Result<Box<dyn DfuPort>, TransportError> {
+        let plug = self.shared.device().dfu(mode);
+        match plug {
+            Some(plug) if self.shared.serial == serial => Ok(Box::new(EmulatedDfu {
+                shared: Arc::clone(&self.shared),
+                plug,
+            })),
+            _ => Err(TransportError::Disconnected),
+        }
     }
 }
 

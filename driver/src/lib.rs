@@ -20,12 +20,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use palm_driver::{BurstPlan, CancelToken, EmulatorHandle, Reader, TestPattern};
+//! use palm_driver::{BurstPlan, CancelToken, EmulatorHandle, Reader, TestPattern, Trust};
 //!
 //! let emulator = EmulatorHandle::new(Box::new(TestPattern::new(64, 48)));
 //! emulator.run_line("PALM 7")?;
 //! let transport = emulator.transport().expect("plugged in");
-//! let mut reader = Reader::open(Box::new(transport))?;
+//! let mut reader = Reader::open(Box::new(transport), &Trust::development())?;
 //! let plan = BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8]); // random bytes, from the caller
 //! let frames = reader.capture(&plan, [9; 16], Duration::from_secs(2), &CancelToken::new())?;
 //! assert_eq!(frames.len(), plan.shots().len());
@@ -35,11 +35,14 @@
 pub mod burst;
 pub mod camera;
 pub mod clock;
+pub mod dfu;
 pub mod emulator;
 pub mod hotplug;
 pub mod limits;
+pub mod maker;
 pub mod picture;
 pub mod protocol;
+pub mod recording;
 pub mod session;
 pub mod transport;
 pub mod usb;
@@ -51,6 +54,10 @@ pub use clock::{Bell, Clock, ManualClock, SystemClock};
 pub use emulator::sensor::{Exposure, Sensor, Subject, TestPattern};
 pub use emulator::{EmulatedBus, EmulatedTransport, EmulatorConfig, EmulatorHandle};
 pub use hotplug::{Bus, Change, Listing, ReaderAddress, Watch};
-pub use protocol::{HandState, Info, NakCode, Nonce, ProtocolError};
+pub use maker::{Birth, Maker};
+pub use protocol::{
+    AttestError, Attestation, HandState, Info, NakCode, Nonce, ProtocolError, Purpose, SelfTest,
+    Ticket, Trust,
+};
 pub use session::{CancelToken, Event, Hint, Reader, ReaderError, Signal};
 pub use transport::{Transport, TransportError};

@@ -1,6 +1,6 @@
 //! Every bound of this crate, in one place. Lengths in bytes, times in the unit of the type.
 //!
-//! The wire limits are part of the protocol (`PROTOCOL.md` section 7): changing one is a new
+//! The wire limits are part of the protocol (`PROTOCOL.md` section 10): changing one is a new
 //! protocol version. The host limits are ours alone.
 
 use std::time::Duration;
@@ -17,6 +17,10 @@ pub const SHOTS_MAX: usize = 8;
 pub const EXPOSURE_US_MIN: u32 = 10;
 /// Longest exposure a plan may ask for, in microseconds: beyond it a hand is never still.
 pub const EXPOSURE_US_MAX: u32 = 100_000;
+/// Longest that the near infrared LEDs may shine in one burst, in microseconds (`PROTOCOL.md` section 11).
+pub const NIR_US_MAX: u32 = 200_000;
+/// Longest that the visible LEDs may shine in one burst, in microseconds.
+pub const VISIBLE_US_MAX: u32 = 20_000;
 /// Longest payload of a command packet.
 pub const COMMAND_PAYLOAD_MAX: usize = 1024;
 /// Size of a bulk packet at high speed. A message that is a multiple of it ends with a
@@ -34,6 +38,8 @@ pub const EMULATED_TRANSFER_LEN: usize = 64 << 10;
 pub const CANCEL_SLICE: Duration = Duration::from_millis(20);
 /// Time allowed for a command other than a capture to be answered.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+/// A reader that has said nothing for so long is asked for a sign of life while events are waited for.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Longest silence within an answer: a message lost by the reader costs this much, not the whole
 /// deadline.
 pub const SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -71,6 +77,30 @@ pub const QUIRKS_LEN_MAX: usize = 256 << 10;
 pub const XU_LEN_MAX: usize = 64;
 /// How long a camera may take to come back after its driver was away.
 pub const XU_SETTLE: Duration = Duration::from_secs(3);
+
+// Firmware update.
+
+/// Bytes of one block, `wTransferSize` of the functional descriptor.
+pub const DFU_BLOCK_LEN: usize = 4096;
+/// Longest image: 8 MiB.
+pub const FIRMWARE_IMAGE_MAX: u32 = 8 << 20;
+/// Time allowed for one request of an update.
+pub const DFU_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest pause that a reader may ask for before the next question.
+pub const DFU_POLL_MAX: Duration = Duration::from_secs(5);
+/// Questions in a row that may bring nothing forward.
+pub const DFU_POLLS_MAX: u32 = 100;
+/// How long a reader may take to come back on the bus.
+pub const DFU_RETURN: Duration = Duration::from_secs(10);
+/// How long after UPDATE a reader obeys DETACH.
+pub const DFU_ALLOWED: Duration = Duration::from_secs(10);
+
+// Recordings.
+
+/// Longest recording that is read, in bytes: some sixty bursts.
+pub const RECORDING_MAX: usize = 256 << 20;
+/// Most entries of a recording.
+pub const RECORDING_ENTRIES_MAX: usize = 100_000;
 
 // Emulator.
 

@@ -7,25 +7,40 @@
 //! ([`ProtocolError`]). `driver/PROTOCOL.md` is the specification; both directions are here,
 //! because the emulated reader uses the other half.
 //!
-//! Not here: when to send what ([`crate::session`]), the secure session (flag bit 0 and types
-//! `0x20..=0x2f` are kept for it), firmware update (types `0x30..=0x3f`).
+//! A session is secured by [`HostHandshake`] and [`Identity`], which make the two ends of a [`Channel`]; from then on
+//! every packet and event is sealed. Whom a host believes is its [`Trust`].
+//!
+//! Not here: when to send what ([`crate::session`]), firmware update ([`crate::dfu`]).
 
 #![deny(clippy::indexing_slicing)]
 
+pub mod claim;
 mod command;
+mod connect;
+pub mod crypto;
 mod error;
 mod event;
 mod fields;
 mod frame;
 mod packet;
 mod reply;
+mod ticket;
+mod trust;
 
 pub use command::{Command, Pattern, PatternEffect, fuzz_command};
+pub use connect::{
+    CONNECT_LEN, CONNECTED_LEN, Channel, Connect, Connected, HostHandshake, Identity, PACKETS_MAX,
+    fuzz_connected,
+};
 pub use error::ProtocolError;
 pub use event::{EVENT_LEN, EventKind, HandState, ReaderEvent, fuzz_event};
+pub(crate) use fields::Fields;
 pub use frame::{FRAME_HEADER_LEN, ImageFrame, encode_frame, fuzz_frame};
+pub(crate) use packet::finish_sealed;
 pub use packet::{Decoder, HEADER_LEN, MAGIC, Packet, VERSION, encode, fuzz_packet};
-pub use reply::{INFO_LEN, Info, NakCode, Reply, fuzz_reply};
+pub use reply::{INFO_LEN, Info, NakCode, Reply, SelfTest, fuzz_reply};
+pub use ticket::{Purpose, TICKET_LEN, Ticket};
+pub use trust::{AttestError, Attestation, DEVELOPMENT_ROOT, Hex, Trust};
 
 /// Host-drawn bytes that name one capture; every frame of it carries them back.
 pub type Nonce = [u8; 16];
@@ -36,8 +51,8 @@ pub const CONTROL_ABORT: u8 = 0x03;
 /// `bRequest` of the vendor request that reads the INFO payload without a session. 88 bytes IN.
 pub const CONTROL_INFO: u8 = 0x01;
 
-/// Longest payload a host accepts: one frame.
-pub const PAYLOAD_MAX: usize = FRAME_HEADER_LEN + crate::limits::FRAME_PIXELS_MAX;
+/// Longest payload a host accepts: one sealed frame.
+pub const PAYLOAD_MAX: usize = FRAME_HEADER_LEN + crate::limits::FRAME_PIXELS_MAX + crypto::TAG_LEN;
 
 #[cfg(test)]
 #[expect(clippy::indexing_slicing, reason = "a test may panic")]

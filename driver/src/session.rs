@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use crate::burst::{BurstPlan, Frame};
 use crate::clock::{Clock, Deadline, SystemClock};
-use crate::limits::{CAPTURE_ATTEMPTS, COMMAND_TIMEOUT};
-use crate::protocol::{Command, Info, Nonce, Reply};
+use crate::limits::{CAPTURE_ATTEMPTS, COMMAND_TIMEOUT, KEEP_ALIVE};
+use crate::protocol::{Attestation, Command, Info, Reply, SelfTest, Ticket, Trust};
 use crate::transport::Transport;
 use link::Link;
 
@@ -68,19 +68,22 @@ enum State {
 #[derive(Debug)]
 pub struct Reader {
     link: Link,
+    trust: Trust,
     info: Info,
+    attestation: Attestation,
     state: State,
 }
 
 impl Reader {
-    /// Greets the reader behind `transport`, on the machine's clock.
+    /// Greets the reader behind `transport`, lets it prove who it is, and makes the session secure; on the machine's
+    /// clock.
     ///
     /// What an earlier program left unfinished in the reader is aborted first.
     ///
     /// # Errors
-    /// [`ReaderError`]: `Gone`, or why no rung of the recovery ladder made it answer.
-    pub fn open(transport: Box<dyn Transport>) -> Result<Self, ReaderError> {
-        Self::open_with_clock(transport, Arc::new(SystemClock::new()))
+    /// [`ReaderError`]: `Gone`, `NotTrusted`, or why no rung of the recovery ladder made it answer.
+    pub fn open(transport: Box<dyn Transport>, trust: &Trust) -> Result<Self, ReaderError> {
+        Self::open_with_clock(transport, trust, Arc::new(SystemClock::new()))
     }
 
     /// As [`Self::open`], on a clock of the caller's. An emulated reader must share it.
@@ -89,14 +92,23 @@ impl Reader {
     /// As [`Self::open`].
     pub fn open_with_clock(
         transport: Box<dyn Transport>,
+        trust: &Trust,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ReaderError> {
         let mut link = Link::new(transport, clock);
-        let info = recovery::greet(&mut link)?;
-        tracing::info!(model = info.model, firmware = info.firmware, "reader open");
+        let (info, attestation) = recovery::greet(&mut link, trust)?;
+        let development = attestation.development;
+        tracing::info!(
+            model = info.model,
+            firmware = info.firmware,
+            development,
+            "reader open"
+        );
         Ok(Self {
             link,
+            trust: trust.clone(),
             info,
+            attestation,
             state: State::Ready,
         })
     }
@@ -107,28 +119,49 @@ impl Reader {
         &self.info
     }
 
+    /// What the reader proved of itself.
+    #[must_use]
+    pub fn attestation(&self) -> &Attestation {
+        &self.attestation
+    }
+
     /// Waits for what the reader notices by itself; `None` when nothing came in `timeout`.
+    ///
+    /// A reader that started anew, or was suspended, knows nothing of the session and raises no events in it. So a
+    /// reader that has been silent for [`crate::limits::KEEP_ALIVE`] is asked for a sign of life, and the session made
+    /// anew if it does not remember.
     ///
     /// # Errors
     /// [`ReaderError::Gone`] after an unplug, otherwise a transport error that persisted.
     pub fn next_event(&mut self, timeout: Duration) -> Result<Option<Event>, ReaderError> {
         self.ensure_ready()?;
-        match self.link.next_event(timeout) {
-            Ok(event) => Ok(event),
-            Err(error) => {
-                self.clean_up(error);
-                if self.state == State::Ready {
-                    Ok(None)
-                } else {
-                    Err(self.blame(error))
+        let deadline = Deadline::after(self.link.clock(), timeout);
+        loop {
+            let left = deadline.left(self.link.clock()).unwrap_or_default();
+            match self.link.next_event(left.min(KEEP_ALIVE)) {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(error) => {
+                    let error = self.clean_up(error);
+                    if self.state == State::Ready {
+                        return Ok(None);
+                    }
+                    return Err(error);
                 }
+            }
+            if self.link.is_silent() {
+                self.ping()?;
+            }
+            if deadline.left(self.link.clock()).is_none() {
+                return Ok(None);
             }
         }
     }
 
     /// Photographs one burst: the frames answer the shots of `plan`, in order.
     ///
-    /// `nonce` is fresh random bytes; every frame is checked to carry it. A refused, damaged,
+    /// `ticket` says what the burst is for, under a nonce of fresh random bytes; every frame is checked to carry both,
+    /// and the LEDs that were drawn for its shot. A refused, damaged,
     /// stalled or silent burst is taken once more within `timeout`. The clean-up after a failure
     /// has time of its own, four times [`crate::limits::RECOVERY_TIMEOUT`] at most.
     ///
@@ -137,24 +170,25 @@ impl Reader {
     pub fn capture(
         &mut self,
         plan: &BurstPlan,
-        nonce: Nonce,
+        ticket: impl Into<Ticket>,
         timeout: Duration,
         cancel: &CancelToken,
     ) -> Result<Vec<Frame>, ReaderError> {
         self.ensure_ready()?;
+        let ticket = ticket.into();
         let deadline = Deadline::after(self.link.clock(), timeout);
         let mut attempt = 1;
         loop {
-            let error = match capture::run(&mut self.link, plan, nonce, deadline, cancel) {
+            let error = match capture::run(&mut self.link, plan, ticket, deadline, cancel) {
                 Ok(frames) => return Ok(frames),
                 Err(error) => error,
             };
-            self.clean_up(error);
+            let blamed = self.clean_up(error);
             let again = attempt < CAPTURE_ATTEMPTS
                 && error.is_worth_another_try()
                 && deadline.left(self.link.clock()).is_some();
             if !again || self.state != State::Ready || cancel.is_cancelled() {
-                return Err(self.blame(error));
+                return Err(blamed);
             }
             tracing::warn!(%error, "capture failed, taking it once more");
             attempt += 1;
@@ -186,6 +220,31 @@ impl Reader {
             })
     }
 
+    /// Lets the reader obey one DFU_DETACH within ten seconds: what [`crate::dfu::update`] begins with. Drop this
+    /// reader then; it leaves the bus.
+    ///
+    /// # Errors
+    /// [`ReaderError`].
+    pub fn allow_update(&mut self) -> Result<(), ReaderError> {
+        self.command(&Command::Update)
+            .and_then(|reply| match reply {
+                Reply::Ack => Ok(()),
+                other => Err(link::unexpected("ACK", &other)),
+            })
+    }
+
+    /// Lets the reader try its parts.
+    ///
+    /// # Errors
+    /// [`ReaderError`].
+    pub fn self_test(&mut self) -> Result<SelfTest, ReaderError> {
+        self.command(&Command::SelfTest)
+            .and_then(|reply| match reply {
+                Reply::SelfTest(found) => Ok(found),
+                other => Err(link::unexpected("SELF_TEST", &other)),
+            })
+    }
+
     /// One command, one reply, once more after a recovery.
     fn command(&mut self, command: &Command) -> Result<Reply, ReaderError> {
         self.ensure_ready()?;
@@ -196,9 +255,9 @@ impl Reader {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            self.clean_up(error);
+            let blamed = self.clean_up(error);
             if attempt == 2 || !error.is_worth_another_try() || self.state != State::Ready {
-                return Err(self.blame(error));
+                return Err(blamed);
             }
             attempt += 1;
         }
@@ -206,37 +265,46 @@ impl Reader {
 
     fn ensure_ready(&mut self) -> Result<(), ReaderError> {
         match self.state {
-            State::Ready => Ok(()),
+            State::Ready if !self.link.is_worn() => Ok(()),
             State::Gone => Err(ReaderError::Gone),
-            State::Unclean => {
-                let info = recovery::greet(&mut self.link).inspect_err(|error| {
+            State::Ready | State::Unclean => {
+                self.state = State::Unclean;
+                let greeting = recovery::greet(&mut self.link, &self.trust);
+                let (info, attestation) = greeting.inspect_err(|error| {
                     if *error == ReaderError::Gone {
                         self.state = State::Gone;
                     }
                 })?;
-                self.info = info;
+                (self.info, self.attestation) = (info, attestation);
                 self.state = State::Ready;
                 Ok(())
             }
         }
     }
 
-    fn clean_up(&mut self, error: ReaderError) {
-        self.state = match recovery::clean_up(&mut self.link, error) {
-            Ok(()) => State::Ready,
-            Err(ReaderError::Gone) => State::Gone,
+    /// Makes the reader ready again, and says whom to blame: an unplug, and a reader that could not prove itself once
+    /// more, outrank the symptom by which they were noticed.
+    fn clean_up(&mut self, error: ReaderError) -> ReaderError {
+        match recovery::clean_up(&mut self.link, &self.trust, error) {
+            Ok(greeting) => {
+                if let Some(greeting) = greeting {
+                    (self.info, self.attestation) = greeting;
+                }
+                self.state = State::Ready;
+                error
+            }
+            Err(ReaderError::Gone) => {
+                self.state = State::Gone;
+                ReaderError::Gone
+            }
             Err(why) => {
                 tracing::warn!(%error, %why, "reader could not be recovered");
-                State::Unclean
+                self.state = State::Unclean;
+                match why {
+                    ReaderError::NotTrusted(_) => why,
+                    _ => error,
+                }
             }
-        };
-    }
-
-    /// What the caller is told: an unplug outranks the symptom by which it was noticed.
-    fn blame(&self, error: ReaderError) -> ReaderError {
-        match self.state {
-            State::Gone => ReaderError::Gone,
-            State::Ready | State::Unclean => error,
         }
     }
 }

@@ -26,11 +26,34 @@ fn targets() -> Vec<Target> {
             palm_driver::camera::decode::fuzz_decode,
             vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
         ),
+        (
+            "driver_claim",
+            protocol::claim::fuzz_claim,
+            vec![vector("CONNECTED")[120..][..584].to_vec()],
+        ),
         ("driver_command", protocol::fuzz_command, commands(1)),
+        (
+            "driver_connected",
+            protocol::fuzz_connected,
+            vec![vector("CONNECTED")[24..].to_vec()],
+        ),
+        (
+            "driver_dfu_report",
+            palm_driver::dfu::fuzz_dfu_report,
+            vec![vec![0, 20, 0, 0, 4, 0]],
+        ),
         (
             "driver_event",
             protocol::fuzz_event,
-            vec![vec![0; protocol::EVENT_LEN]],
+            vec![
+                vector("EVENT"),
+                [&[1, 0, 0, 0, 7, 0, 0, 0, 3], &[0; 23][..]].concat(),
+            ],
+        ),
+        (
+            "driver_firmware",
+            palm_driver::dfu::fuzz_firmware,
+            firmware_files(),
         ),
         ("driver_frame", protocol::fuzz_frame, vec![frame()]),
         ("driver_packet", protocol::fuzz_packet, packets()),
@@ -38,6 +61,11 @@ fn targets() -> Vec<Target> {
             "driver_picture",
             palm_driver::picture::fuzz_picture,
             pictures(),
+        ),
+        (
+            "driver_recording",
+            palm_driver::recording::fuzz_recording,
+            vec![recording()],
         ),
         ("driver_reply", protocol::fuzz_reply, vec![vec![0; 64]]),
         (
@@ -103,6 +131,37 @@ fn targets() -> Vec<Target> {
             texts(&[JOURNAL]),
         ),
     ]
+}
+
+/// Bytes of a vector of the reader protocol's specification.
+fn vector(name: &str) -> Vec<u8> {
+    let text = include_str!("../../driver/PROTOCOL.md");
+    let (_, after) = text.split_once(&format!("Vector `{name}`")).unwrap();
+    let block = after.split("```").nth(1).unwrap().split_whitespace();
+    block
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect()
+}
+
+/// With its suffix, and without: then the target writes one.
+fn firmware_files() -> Vec<Vec<u8>> {
+    let file = vector("FIRMWARE_FILE");
+    let bare = file[..file.len() - 16].to_vec();
+    vec![file, bare]
+}
+
+/// An event, and a burst of one small picture.
+fn recording() -> Vec<u8> {
+    let head = [
+        &b"OPRR\x01\0\0\0"[..],
+        &[1, 0, 0, 0, 9, 0, 0, 0, 1, 1, 0, 0],
+    ]
+    .concat();
+    let burst = [
+        2, 0, 0, 0, 9, 1, 0, 0, 1, 0, 0, 0, 1, 255, 0, 0, 100, 0, 0, 0,
+    ];
+    let picture = [2, 0, 0, 0, 1, 0, 0, 0, 7, 8];
+    [&head[..], &burst, &picture].concat()
 }
 
 const SCRIPT: &str =
@@ -173,7 +232,10 @@ fn commands(kind: usize) -> Vec<Vec<u8>> {
             version_min: 1,
             version_max: 1,
         },
-        Command::Arm { nonce, plan },
+        Command::Arm {
+            ticket: nonce.into(),
+            plan,
+        },
         Command::Capture { nonce },
         Command::Abort,
         Command::Ping(7),

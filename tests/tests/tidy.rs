@@ -61,6 +61,7 @@ const PLACES: [(&str, &[&str]); 9] = [
     (
         "nusb",
         &[
+            "driver/src/dfu/usb.rs",
             "driver/src/usb.rs",
             "driver/src/usb/unit.rs",
             "tests/usb/guest/bare.rs", // the bus without the driver, for the benches
@@ -76,8 +77,9 @@ const PLACES: [(&str, &[&str]); 9] = [
     (
         "ring",
         &[
-            "driver/till/src/entropy.rs",        // randomness
-            "server/src/entropy.rs",             // randomness
+            "driver/src/protocol/crypto.rs", // the reader's session and its maker's statements
+            "driver/till/src/entropy.rs",    // randomness
+            "server/src/entropy.rs",         // randomness
             "server/src/gallery/sealed/keys.rs", // derivation, sealing and streams of the sealed gallery
             "server/src/pki.rs",                 // fingerprints
             "server/src/vault.rs",               // sealing at rest

@@ -10,12 +10,20 @@ use zeroize::Zeroizing;
 
 use super::faults::{Fault, Faults};
 use super::firmware::Firmware;
+use super::loader::Loader;
 use super::pipe::Pipe;
 use super::script::Line;
 use super::sensor::{Sensor, Subject};
+use crate::dfu::{Mode, State, request};
 use crate::limits::EMULATOR_INBOX_MAX;
-use crate::protocol::{CONTROL_ABORT, CONTROL_INFO, EVENT_LEN, EventKind, HandState, Pattern};
+use crate::maker::Birth;
+use crate::protocol::{
+    CONTROL_ABORT, CONTROL_INFO, EVENT_LEN, EventKind, HandState, Pattern, finish_sealed,
+};
 use crate::transport::{Control, Recovery, TransportError};
+
+/// More than one largest packet.
+const BABBLE_LEN: usize = 600;
 
 /// A claim on one plugging-in of the device; the next plugging-in has another number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +40,8 @@ pub(super) struct Device {
     firmware: Firmware,
     faults: Faults,
     pipe: Pipe,
+    /// The last message on bulk IN, kept while a fault is to send it again.
+    before: Option<Zeroizing<Vec<u8>>>,
     inbox: VecDeque<Item>,
     asleep_until: Option<Duration>,
     /// Counts pluggings-in.
@@ -39,25 +49,82 @@ pub(super) struct Device {
     plugged: bool,
     claimed: bool,
     halted: bool,
+    /// In DFU mode: then there is nothing else.
+    loader: Option<Loader>,
 }
 
 impl Device {
-    pub(super) fn new(sensor: Box<dyn Sensor>, serial: &str) -> Self {
+    pub(super) fn new(sensor: Box<dyn Sensor>, birth: Birth) -> Self {
         Self {
-            firmware: Firmware::new(sensor, serial),
+            firmware: Firmware::new(sensor, birth),
             faults: Faults::default(),
             pipe: Pipe::default(),
+            before: None,
             inbox: VecDeque::new(),
             asleep_until: None,
             plug: 1,
             plugged: true,
             claimed: false,
             halted: false,
+            loader: None,
         }
     }
 
     pub(super) fn plug(&self) -> Option<u64> {
-        self.plugged.then_some(self.plug)
+        (self.plugged && self.loader.is_none()).then_some(self.plug)
+    }
+
+    /// The plugging-in, if the reader is in this mode.
+    pub(super) fn dfu(&self, mode: Mode) -> Option<u64> {
+        let is_loader = self.loader.is_some();
+        (self.plugged && is_loader == (mode == Mode::Loader)).then_some(self.plug)
+    }
+
+    /// A class request to the DFU interface of this plugging-in.
+    pub(super) fn dfu_send(
+        &mut self,
+        plug: u64,
+        request: (u8, u16),
+        data: &[u8],
+        now: Duration,
+    ) -> Result<(), TransportError> {
+        self.dfu_befall(plug)?;
+        let (number, value) = request;
+        if let Some(loader) = &mut self.loader {
+            return loader.send(number, value, data, self.firmware.flash());
+        }
+        if number != request::DETACH || !self.firmware.is_detachable(now) {
+            return Err(TransportError::Stalled);
+        }
+        self.pull();
+        self.plug_in();
+        self.loader = Some(Loader::new());
+        Ok(())
+    }
+
+    pub(super) fn dfu_receive(&mut self, plug: u64, number: u8) -> Result<Vec<u8>, TransportError> {
+        self.dfu_befall(plug)?;
+        match &mut self.loader {
+            Some(loader) => loader.receive(number, self.firmware.flash().0),
+            None if number == request::GETSTATE => Ok(vec![State::AppIdle.code()]),
+            None => Err(TransportError::Stalled),
+        }
+    }
+
+    /// What may come between: the plug, or the start of the new firmware.
+    fn dfu_befall(&mut self, plug: u64) -> Result<(), TransportError> {
+        if self.faults.strikes(Fault::Unplug) {
+            self.pull();
+        }
+        if self.loader.as_ref().is_some_and(Loader::leaves) {
+            self.pull();
+            self.plug_in();
+        }
+        if self.plugged && self.plug == plug {
+            Ok(())
+        } else {
+            Err(TransportError::Disconnected)
+        }
     }
 
     pub(super) fn shown(&self) -> Option<Pattern> {
@@ -73,7 +140,7 @@ impl Device {
     }
 
     pub(super) fn claim(&mut self) -> Result<Claim, TransportError> {
-        if !self.plugged {
+        if self.plug().is_none() {
             return Err(TransportError::Disconnected);
         }
         if self.claimed {
@@ -134,20 +201,31 @@ impl Device {
 
     fn obey(&mut self, line: Line, now: Duration) {
         match line {
+            Line::Babble(n) => self.faults.set(Fault::Babble, n),
             Line::Button => self.firmware.raise(EventKind::Button, now),
             Line::Corrupt(n) => self.faults.set(Fault::Corrupt, n),
             Line::Drop(n) => self.faults.set(Fault::Drop, n),
             Line::Duplicate(n) => self.faults.set(Fault::Duplicate, n),
+            Line::Forge(n) => self.faults.set(Fault::Forge, n),
             Line::Hint(state) => self.firmware.hand(state, now),
             Line::Image(path) => self.firmware.place(Subject::Image(path), now),
             Line::Lift => self.firmware.place(Subject::Nothing, now),
+            Line::Move(n) => self.faults.set(Fault::Move, n),
             Line::Nak(code) => self.faults.set(Fault::Nak(code), 1),
             Line::Palm { identity, left } => {
                 self.firmware.place(Subject::Palm { identity, left }, now);
             }
             Line::Plug => self.plug_in(),
+            Line::Replay(n) => self.faults.set(Fault::Replay, n),
+            Line::Restart(None) => self.power_cycle(),
+            Line::Restart(Some(n)) => self.faults.set(Fault::Restart, n),
+            Line::Short(n) => self.faults.set(Fault::Short, n),
             Line::Sleep(time) => self.asleep_until = Some(now.saturating_add(time)),
             Line::Stall(n) => self.faults.set(Fault::Stall, n),
+            Line::Suspend => {
+                self.firmware.suspend();
+                self.pipe.clear();
+            }
             Line::Tamper => self.firmware.raise(EventKind::Tamper, now),
             Line::Unplug(None) => self.pull(),
             Line::Unplug(Some(n)) => self.faults.set(Fault::Unplug, n),
@@ -157,6 +235,7 @@ impl Device {
     fn pull(&mut self) {
         self.plugged = false;
         self.claimed = false;
+        self.loader = None;
         self.power_cycle();
     }
 
@@ -185,11 +264,26 @@ impl Device {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn standing(&self) -> Vec<u8> {
+        let plug = [
+            u8::from(self.plugged),
+            u8::from(self.halted),
+            u8::from(self.asleep_until.is_some()),
+            u8::from(self.pipe.is_empty()),
+            u8::try_from(self.inbox.len()).unwrap_or(u8::MAX),
+        ];
+        [&plug[..], &self.firmware.standing()].concat()
+    }
+
     /// What may befall any bulk transfer.
     fn transfer(&mut self) -> Result<(), TransportError> {
         if self.faults.strikes(Fault::Unplug) {
             self.pull();
             return Err(TransportError::Disconnected);
+        }
+        if self.faults.strikes(Fault::Restart) {
+            self.power_cycle();
         }
         if self.faults.strikes(Fault::Stall) {
             self.halted = true;
@@ -225,21 +319,47 @@ impl Device {
             return Some(Err(TransportError::Stalled));
         }
         while self.pipe.is_empty() {
-            let mut message = self.firmware.next_message()?;
+            let mut message = self.firmware.next_message(&mut self.faults)?;
             if self.faults.strikes(Fault::Drop) {
                 continue;
             }
-            if self.faults.strikes(Fault::Corrupt)
-                && let Some(byte) = message.last_mut()
-            {
-                *byte ^= 0x20;
-            }
+            self.befall(&mut message);
             if self.faults.strikes(Fault::Duplicate) {
                 self.pipe.push(message.clone());
             }
             self.pipe.push(message);
         }
-        Some(self.transfer().map(|()| self.pipe.transfer(room)))
+        match self.transfer() {
+            // Started anew: what was to be sent is forgotten.
+            Ok(()) if self.pipe.is_empty() => None,
+            outcome => Some(outcome.map(|()| self.pipe.transfer(room))),
+        }
+    }
+
+    /// What may befall a message on its way in.
+    fn befall(&mut self, message: &mut Zeroizing<Vec<u8>>) {
+        let keep = self.faults.awaits(Fault::Replay);
+        let sent = keep.then(|| message.clone());
+        if self.faults.strikes(Fault::Replay)
+            && let Some(before) = self.before.take()
+        {
+            *message = before;
+        }
+        self.before = sent;
+        if self.faults.strikes(Fault::Corrupt) {
+            flip(message);
+        }
+        if self.faults.strikes(Fault::Forge) {
+            flip(message);
+            finish_sealed(message);
+        }
+        if self.faults.strikes(Fault::Short) {
+            let half = message.len() / 2;
+            message.truncate(half);
+        }
+        if self.faults.strikes(Fault::Babble) {
+            message.extend([0xba; BABBLE_LEN]);
+        }
     }
 
     pub(super) fn interrupt_in(&mut self) -> Transfer<[u8; EVENT_LEN]> {
@@ -270,6 +390,13 @@ impl Device {
             }
             Control::In { .. } | Control::Out { .. } => Err(TransportError::Stalled),
         })
+    }
+}
+
+/// Changes one bit of what a message ends with.
+fn flip(message: &mut [u8]) {
+    if let Some(byte) = message.last_mut() {
+        *byte ^= 0x20;
     }
 }
 

@@ -5,14 +5,26 @@ use crate::protocol::NakCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
+    /// Lets one bulk IN message go on after its end.
+    Babble,
     /// Damages one bulk IN message.
     Corrupt,
     /// Loses one bulk IN message.
     Drop,
     /// Sends one bulk IN message twice.
     Duplicate,
+    /// Changes one bulk IN message and mends its checksum.
+    Forge,
+    /// Lets one frame claim another payment.
+    Move,
     /// Refuses one command other than ABORT and HELLO.
     Nak(NakCode),
+    /// Sends the message before it instead of one bulk IN message.
+    Replay,
+    /// Starts the firmware anew at one transfer.
+    Restart,
+    /// Ends one bulk IN message too early.
+    Short,
     /// Halts the bulk endpoints at one transfer.
     Stall,
     /// Pulls the plug at one transfer.
@@ -43,6 +55,11 @@ impl Faults {
         self.set.len() < before
     }
 
+    /// Whether a fault of this kind is still to strike.
+    pub(super) fn awaits(&self, fault: Fault) -> bool {
+        self.set.iter().any(|(set, _)| *set == fault)
+    }
+
     /// The next refusal: one a command, in the order they were set.
     pub(super) fn next_nak(&mut self) -> Option<NakCode> {
         let at = self
@@ -51,7 +68,17 @@ impl Faults {
             .position(|(fault, _)| matches!(fault, Fault::Nak(_)))?;
         match self.set.remove(at).0 {
             Fault::Nak(code) => Some(code),
-            Fault::Corrupt | Fault::Drop | Fault::Duplicate | Fault::Stall | Fault::Unplug => None,
+            Fault::Babble
+            | Fault::Corrupt
+            | Fault::Drop
+            | Fault::Duplicate
+            | Fault::Forge
+            | Fault::Move
+            | Fault::Replay
+            | Fault::Restart
+            | Fault::Short
+            | Fault::Stall
+            | Fault::Unplug => None,
         }
     }
 }

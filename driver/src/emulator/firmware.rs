@@ -7,27 +7,35 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::device::approach;
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
+use super::flash::Flash;
 use super::sensor::{Sensor, Subject};
-use crate::burst::{BurstPlan, Frame};
+use crate::burst::{BurstPlan, Frame, Light};
 use crate::limits::{
-    COMMAND_PAYLOAD_MAX, EMULATOR_EVENTS_MAX, EXPOSURE_US_MAX, EXPOSURE_US_MIN, FRAME_PIXELS_MAX,
-    SHOTS_MAX,
+    COMMAND_PAYLOAD_MAX, DFU_ALLOWED, EMULATOR_EVENTS_MAX, EXPOSURE_US_MAX, EXPOSURE_US_MIN,
+    FRAME_PIXELS_MAX, NIR_US_MAX, SHOTS_MAX, VISIBLE_US_MAX,
 };
+use crate::maker::Birth;
+use crate::protocol::claim::ModelCertificate;
+use crate::protocol::crypto::TAG_LEN;
 use crate::protocol::{
-    Command, Decoder, EVENT_LEN, EventKind, HandState, Info, NakCode, Nonce, Pattern, ReaderEvent,
-    Reply, VERSION, encode, encode_frame,
+    Channel, Command, Connect, Decoder, EVENT_LEN, EventKind, HandState, Identity, Info, NakCode,
+    Nonce, Packet, Pattern, Purpose, ReaderEvent, Reply, SelfTest, Ticket, VERSION, encode,
+    encode_frame,
 };
+
+/// The payment that a lying firmware moves a frame to.
+const SOMEBODY_ELSES: [u8; 16] = [0xee; 16];
 
 /// What the reader is doing.
 enum Job {
     Idle,
     Armed {
-        nonce: Nonce,
+        ticket: Ticket,
         plan: BurstPlan,
     },
     Streaming {
-        nonce: Nonce,
+        ticket: Ticket,
         answers: u32,
         frames: VecDeque<Frame>,
         sent: u8,
@@ -43,7 +51,17 @@ pub(super) struct Firmware {
     placements: u64,
     captures: u64,
     decoder: Decoder,
-    greeted: bool,
+    birth: Birth,
+    flash: Flash,
+    /// Of this start: the firmware's key and what the device says of it.
+    identity: Identity,
+    /// The versions that the last HELLO offered; `None` since power-up.
+    greeted: Option<(u8, u8)>,
+    /// The keys of the session, once CONNECT was answered.
+    channel: Option<Channel>,
+    tampered: bool,
+    /// Until when DFU_DETACH is obeyed.
+    detachable_until: Option<Duration>,
     heard: u32,
     sequence: u32,
     job: Job,
@@ -55,16 +73,24 @@ pub(super) struct Firmware {
 }
 
 impl Firmware {
-    pub(super) fn new(sensor: Box<dyn Sensor>, serial: &str) -> Self {
+    pub(super) fn new(sensor: Box<dyn Sensor>, birth: Birth) -> Self {
+        let flash = Flash::new();
+        let identity = boot(&birth, &flash);
         Self {
-            info: info(serial),
+            info: info(&birth, &flash),
             sensor,
             subject: Subject::Nothing,
             hand: HandState::Absent,
             placements: 0,
             captures: 0,
-            decoder: Decoder::new(COMMAND_PAYLOAD_MAX),
-            greeted: false,
+            decoder: Decoder::new(COMMAND_PAYLOAD_MAX + TAG_LEN),
+            birth,
+            flash,
+            identity,
+            greeted: None,
+            channel: None,
+            tampered: false,
+            detachable_until: None,
             heard: 0,
             sequence: 0,
             job: Job::Idle,
@@ -83,15 +109,52 @@ impl Firmware {
         self.shown
     }
 
+    /// Whether a session has asked for the loader a moment ago.
+    pub(super) fn is_detachable(&self, now: Duration) -> bool {
+        self.detachable_until.is_some_and(|until| now <= until)
+    }
+
+    /// What the loader works on.
+    pub(super) fn flash(&mut self) -> (&mut Flash, &ModelCertificate) {
+        (&mut self.flash, &self.birth.model)
+    }
+
+    /// Sleeps and wakes: keys and plans do not outlast it, everything else does.
+    pub(super) fn suspend(&mut self) {
+        self.abort();
+        self.decoder.clear();
+        self.events.clear();
+        self.greeted = None;
+        self.channel = None;
+    }
+
     pub(super) fn power_cycle(&mut self) {
         self.abort();
         self.decoder.clear();
         self.events.clear();
-        self.greeted = false;
+        self.flash.boot();
+        self.identity = boot(&self.birth, &self.flash);
+        self.info = info(&self.birth, &self.flash);
+        self.greeted = None;
+        self.channel = None;
+        self.tampered = false;
+        self.detachable_until = None;
         self.heard = 0;
         self.sequence = 0;
         self.event_sequence = 0;
         self.shown = None;
+    }
+
+    #[cfg(test)]
+    pub(super) fn standing(&self) -> Vec<u8> {
+        let (job, sent) = match &self.job {
+            Job::Idle => (0, 0),
+            Job::Armed { .. } => (1, 0),
+            Job::Streaming { sent, .. } => (2, *sent),
+        };
+        let replies = u8::try_from(self.replies.len()).unwrap_or(u8::MAX);
+        let secure = u8::from(self.greeted.is_some()) + u8::from(self.channel.is_some());
+        vec![job, sent, replies, secure, u8::from(self.events.is_empty())]
     }
 
     /// Stops a capture and forgets its plan and every unsent reply.
@@ -111,22 +174,40 @@ impl Firmware {
                 return false;
             }
         };
-        let answers = packet.sequence;
-        let command = match Command::parse(&packet) {
+        let (answers, in_clear) = (packet.sequence, !packet.sealed);
+        let command = self
+            .open(packet)
+            .and_then(|packet| Command::parse(&packet).map_err(Command::nak));
+        let command = match command {
             Ok(command) => command,
-            Err(error) => {
-                self.replies
-                    .push_back((Reply::Nak(Command::nak(error)), answers));
+            Err(code) => {
+                self.replies.push_back((Reply::Nak(code), answers));
                 return false;
             }
         };
-        let stops = matches!(command, Command::Abort | Command::Hello { .. });
-        let reply = match self.gate(&command, answers, faults) {
+        let allowed = if command.is_clear() == in_clear {
+            self.gate(&command, answers, faults)
+        } else {
+            Err(NakCode::ConnectFirst)
+        };
+        let stops = allowed.is_ok() && matches!(command, Command::Abort | Command::Hello { .. });
+        let reply = match allowed {
             Ok(()) => self.obey(command, answers, now),
             Err(code) => Some(Reply::Nak(code)),
         };
         self.replies.extend(reply.map(|reply| (reply, answers)));
         stops
+    }
+
+    /// The packet in the clear, if it may be: only what makes a session is taken outside of one.
+    fn open(&self, packet: Packet) -> Result<Packet, NakCode> {
+        match &self.channel {
+            _ if !packet.sealed && packet.kind == Command::HELLO => Ok(packet),
+            Some(channel) => channel.open(packet).map_err(Command::nak),
+            None if self.greeted.is_none() => Err(NakCode::HelloFirst),
+            None if packet.sealed || packet.kind != Command::CONNECT => Err(NakCode::ConnectFirst),
+            None => Ok(packet),
+        }
     }
 
     /// What is refused whatever it asks.
@@ -140,15 +221,12 @@ impl Firmware {
             self.heard = sequence;
             return Ok(());
         }
-        if !self.greeted {
-            return Err(NakCode::HelloFirst);
-        }
         let ahead = sequence.wrapping_sub(self.heard);
         if ahead == 0 || ahead > u32::MAX / 2 {
             return Err(NakCode::BadSequence);
         }
         self.heard = sequence;
-        if *command == Command::Abort {
+        if matches!(command, Command::Abort | Command::Connect(_)) {
             return Ok(());
         }
         faults.next_nak().map_or(Ok(()), Err)
@@ -160,13 +238,19 @@ impl Firmware {
                 self.abort();
                 Some(Reply::Ack)
             }
-            Command::Arm { nonce, plan } => Some(self.arm(nonce, plan)),
+            Command::Arm { ticket, plan } => Some(self.arm(ticket, plan)),
             Command::Capture { nonce } => self.capture(nonce, answers).err().map(Reply::Nak),
+            Command::Connect(connect) => Some(self.connect(&connect, now)),
             Command::Hello {
                 version_min,
                 version_max,
-            } => Some(self.greet(version_min, version_max, now)),
+            } => Some(self.greet(version_min, version_max)),
             Command::Ping(echo) => Some(Reply::Pong(echo)),
+            Command::SelfTest => Some(self.self_test(now)),
+            Command::Update => {
+                self.detachable_until = Some(now.saturating_add(DFU_ALLOWED));
+                Some(Reply::Ack)
+            }
             Command::Signal(pattern) => {
                 self.shown = Some(pattern);
                 Some(Reply::Ack)
@@ -174,22 +258,55 @@ impl Firmware {
         }
     }
 
-    fn greet(&mut self, version_min: u8, version_max: u8, now: Duration) -> Reply {
+    fn greet(&mut self, version_min: u8, version_max: u8) -> Reply {
+        // Whoever says HELLO has no keys any more.
+        self.channel = None;
+        self.events.clear();
         if !(version_min..=version_max).contains(&VERSION) {
             return Reply::Nak(NakCode::UnsupportedVersion);
         }
         self.abort();
-        self.greeted = true;
+        self.greeted = Some((version_min, version_max));
         self.sequence = 0;
-        self.events.clear();
-        self.raise(EventKind::Hand(self.hand), now);
         Reply::Info(self.info.clone())
     }
 
-    fn arm(&mut self, nonce: Nonce, plan: BurstPlan) -> Reply {
+    fn connect(&mut self, connect: &Connect, now: Duration) -> Reply {
+        let versions = self.greeted.unwrap_or_default();
+        match self.identity.connect(versions, &self.info, connect) {
+            None => Reply::Nak(NakCode::BadArgument),
+            Some((connected, channel)) => {
+                self.channel = Some(channel);
+                self.raise(EventKind::Hand(self.hand), now);
+                if self.tampered {
+                    self.raise(EventKind::Tamper, now);
+                }
+                Reply::Connected(Box::new(connected))
+            }
+        }
+    }
+
+    fn self_test(&self, now: Duration) -> Reply {
+        Reply::SelfTest(SelfTest {
+            tried: 0b1100_1111, // neither sounder nor button: they need somebody to hear and press
+            failed: 0,
+            temperature_centi: 3_150,
+            tampered: self.tampered,
+            uptime_ms: millis(now),
+        })
+    }
+
+    fn arm(&mut self, ticket: Ticket, plan: BurstPlan) -> Reply {
+        let lit = |light| -> u32 {
+            let shots = plan.shots().iter().filter(|shot| shot.light == light);
+            shots.map(|shot| shot.exposure_us).sum()
+        };
+        if lit(Light::Nir) > NIR_US_MAX || lit(Light::Visible) > VISIBLE_US_MAX {
+            return Reply::Nak(NakCode::BadArgument);
+        }
         match self.job {
             Job::Idle | Job::Armed { .. } => {
-                self.job = Job::Armed { nonce, plan };
+                self.job = Job::Armed { ticket, plan };
                 Reply::Ack
             }
             Job::Streaming { .. } => Reply::Nak(NakCode::Busy),
@@ -197,8 +314,8 @@ impl Firmware {
     }
 
     fn capture(&mut self, nonce: Nonce, answers: u32) -> Result<(), NakCode> {
-        let plan = match &self.job {
-            Job::Armed { nonce: armed, plan } if *armed == nonce => plan.clone(),
+        let (ticket, plan) = match &self.job {
+            Job::Armed { ticket, plan } if ticket.nonce == nonce => (*ticket, plan.clone()),
             Job::Idle | Job::Armed { .. } => return Err(NakCode::NotArmed),
             Job::Streaming { .. } => return Err(NakCode::Busy),
         };
@@ -210,7 +327,7 @@ impl Firmware {
             NakCode::SensorFault
         })?;
         self.job = Job::Streaming {
-            nonce,
+            ticket,
             answers,
             frames,
             sent: 0,
@@ -234,13 +351,13 @@ impl Firmware {
     }
 
     /// The next message for bulk IN: replies first, then the frames of a running capture.
-    pub(super) fn next_message(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn next_message(&mut self, faults: &mut Faults) -> Option<Zeroizing<Vec<u8>>> {
         if let Some((reply, answers)) = self.replies.pop_front() {
             let payload = reply.payload().unwrap_or_default();
             return Some(self.packet(reply.kind(), answers, &payload));
         }
         let Job::Streaming {
-            nonce,
+            ticket,
             answers,
             frames,
             sent,
@@ -248,14 +365,18 @@ impl Firmware {
         else {
             return None;
         };
-        let (nonce, answers) = (*nonce, *answers);
+        let (ticket, answers) = (*ticket, *answers);
         if let Some(frame) = frames.pop_front() {
-            let payload = encode_frame(nonce, *sent, &frame);
+            let mut named = ticket;
+            if faults.strikes(Fault::Move) {
+                named.purpose = Purpose::Payment(SOMEBODY_ELSES);
+            }
+            let payload = encode_frame(named, *sent, &frame);
             *sent += 1;
             Some(self.packet(Reply::FRAME, answers, &payload))
         } else {
             let done = Reply::CaptureDone {
-                nonce,
+                nonce: ticket.nonce,
                 frames: *sent,
             };
             self.job = Job::Idle;
@@ -266,7 +387,12 @@ impl Firmware {
     fn packet(&mut self, kind: u8, answers: u32, payload: &[u8]) -> Zeroizing<Vec<u8>> {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
-        Zeroizing::new(encode(kind, sequence, answers, payload))
+        Zeroizing::new(match &self.channel {
+            Some(channel) if !Reply::is_clear(kind) => {
+                channel.seal(kind, sequence, answers, payload)
+            }
+            _ => encode(kind, sequence, answers, payload),
+        })
     }
 
     /// Puts something else under the lens.
@@ -289,25 +415,22 @@ impl Firmware {
         self.raise(EventKind::Hand(state), now);
     }
 
-    /// Raises an event, if a host has greeted; the oldest unread one gives way.
+    /// Raises an event, if there is a session; the oldest unread one gives way.
     pub(super) fn raise(&mut self, kind: EventKind, now: Duration) {
-        if !self.greeted {
+        self.tampered |= kind == EventKind::Tamper;
+        let Some(channel) = &self.channel else {
             return;
-        }
+        };
         if self.events.len() >= EMULATOR_EVENTS_MAX {
             self.events.pop_front();
         }
-        let uptime_ms = u32::try_from(now.as_millis() % (1 << 32)).unwrap_or_default();
         let sequence = self.event_sequence;
         self.event_sequence = sequence.wrapping_add(1);
-        self.events.push_back(
-            ReaderEvent {
-                kind,
-                sequence,
-                uptime_ms,
-            }
-            .encode(),
-        );
+        self.events.push_back(channel.seal_event(&ReaderEvent {
+            kind,
+            sequence,
+            uptime_ms: millis(now),
+        }));
     }
 
     pub(super) fn next_event(&mut self) -> Option<[u8; EVENT_LEN]> {
@@ -319,13 +442,23 @@ impl Firmware {
     }
 }
 
-fn info(serial: &str) -> Info {
-    let shown = |text: &str| {
-        text.chars()
-            .filter(|c| (' '..='~').contains(c))
-            .take(24)
-            .collect()
-    };
+/// What this start of the firmware can prove.
+fn boot(birth: &Birth, flash: &Flash) -> Identity {
+    let version = (flash.version(), flash.security_version());
+    Identity::boot(
+        &birth.model,
+        &birth.device,
+        &birth.key,
+        version,
+        flash.digest(),
+    )
+}
+
+fn millis(now: Duration) -> u32 {
+    u32::try_from(now.as_millis() % (1 << 32)).unwrap_or_default()
+}
+
+fn info(birth: &Birth, flash: &Flash) -> Info {
     Info {
         version: VERSION,
         shots_max: u8::try_from(SHOTS_MAX).expect("invariant: at most 8 shots"),
@@ -333,8 +466,8 @@ fn info(serial: &str) -> Info {
         exposure_us_min: EXPOSURE_US_MIN,
         exposure_us_max: EXPOSURE_US_MAX,
         frame_pixels_max: u32::try_from(FRAME_PIXELS_MAX).expect("invariant: 4 MiB"),
-        model: shown("OpenPalm emulator"),
-        serial: shown(serial),
-        firmware: shown(env!("CARGO_PKG_VERSION")),
+        model: birth.model.model.clone(),
+        serial: birth.device.serial.clone(),
+        firmware: flash.version().to_owned(),
     }
 }

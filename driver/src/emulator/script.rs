@@ -13,6 +13,11 @@
 //! | `NAK busy` | refuses the next command (name or number; never ABORT or HELLO) |
 //! | `SLEEP 200` | answers nothing for 200 ms; what follows, script or host, waits |
 //! | `CORRUPT 3`, `DROP 3`, `DUPLICATE 3` | damages, loses or repeats the third next message |
+//! | `SHORT 3`, `BABBLE 3` | ends the third next message too early, or goes on after its end |
+//! | `FORGE 3`, `REPLAY 3` | changes the third next message and mends its checksum, or sends the one before it instead |
+//! | `MOVE 3` | firmware that lies: the third next frame says that it was taken for another payment |
+//! | `SUSPEND` | suspends the port and resumes it: what was of the session is forgotten |
+//! | `RESTART`, `RESTART 3` | starts the firmware anew without the bus noticing, now or at the third next bulk transfer |
 //!
 //! Case of the first word does not matter. `#` starts a comment line.
 
@@ -26,11 +31,13 @@ use crate::picture::PictureError;
 use crate::protocol::{HandState, NakCode};
 
 const WORDS: &str = "PALM, IMAGE, LIFT, HINT, BUTTON, TAMPER, UNPLUG, PLUG, STALL, NAK, SLEEP, \
-                     CORRUPT, DROP, DUPLICATE";
+                     CORRUPT, DROP, DUPLICATE, SHORT, BABBLE, FORGE, REPLAY, MOVE, RESTART, SUSPEND";
 
 /// One thing that happens to the reader. Counts say at which next occasion, 1 for the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
+    /// The n-th next message on bulk IN goes on after its end.
+    Babble(u32),
     /// The button is pressed.
     Button,
     /// Damages the n-th next message on bulk IN.
@@ -39,12 +46,16 @@ pub enum Line {
     Drop(u32),
     /// Sends the n-th next message on bulk IN twice.
     Duplicate(u32),
+    /// Changes the n-th next message on bulk IN and mends its checksum.
+    Forge(u32),
     /// The hand is so placed.
     Hint(HandState),
     /// A picture file is put under the lens.
     Image(PathBuf),
     /// The lens is free again.
     Lift,
+    /// The n-th next frame claims another payment.
+    Move(u32),
     /// The next command is refused, unless it is ABORT or HELLO.
     Nak(NakCode),
     /// A palm is held over the lens.
@@ -56,10 +67,18 @@ pub enum Line {
     },
     /// The plug goes in.
     Plug,
+    /// Sends the message before it instead of the n-th next on bulk IN.
+    Replay(u32),
+    /// The firmware starts anew, still plugged in, at once or at the n-th next bulk transfer.
+    Restart(Option<u32>),
+    /// The n-th next message on bulk IN ends too early.
+    Short(u32),
     /// Nothing is answered for so long.
     Sleep(Duration),
     /// The bulk endpoints halt at the n-th next transfer.
     Stall(u32),
+    /// The port was suspended and is resumed.
+    Suspend,
     /// The case is opened.
     Tamper,
     /// The plug is pulled, at once or at the n-th next bulk transfer.
@@ -176,18 +195,25 @@ fn parse_line(text: &str) -> Result<Option<Line>, ScriptFault> {
         rest: rest.trim_start(),
     };
     let line = match word.to_ascii_uppercase().as_str() {
+        "BABBLE" => Line::Babble(words.of("BABBLE").occasion()?.unwrap_or(1)),
         "BUTTON" => Line::Button,
         "CORRUPT" => Line::Corrupt(words.of("CORRUPT").occasion()?.unwrap_or(1)),
         "DROP" => Line::Drop(words.of("DROP").occasion()?.unwrap_or(1)),
         "DUPLICATE" => Line::Duplicate(words.of("DUPLICATE").occasion()?.unwrap_or(1)),
+        "FORGE" => Line::Forge(words.of("FORGE").occasion()?.unwrap_or(1)),
         "HINT" => Line::Hint(words.of("HINT").hand_state()?),
         "IMAGE" => Line::Image(words.of("IMAGE").path()?),
         "LIFT" => Line::Lift,
+        "MOVE" => Line::Move(words.of("MOVE").occasion()?.unwrap_or(1)),
         "NAK" => Line::Nak(words.of("NAK").nak_code()?),
         "PALM" => words.of("PALM").palm()?,
         "PLUG" => Line::Plug,
+        "REPLAY" => Line::Replay(words.of("REPLAY").occasion()?.unwrap_or(1)),
+        "RESTART" => Line::Restart(words.of("RESTART").occasion()?),
+        "SHORT" => Line::Short(words.of("SHORT").occasion()?.unwrap_or(1)),
         "SLEEP" => Line::Sleep(words.of("SLEEP").sleep()?),
         "STALL" => Line::Stall(words.of("STALL").occasion()?.unwrap_or(1)),
+        "SUSPEND" => Line::Suspend,
         "TAMPER" => Line::Tamper,
         "UNPLUG" => Line::Unplug(words.of("UNPLUG").occasion()?),
         _ => return Err(ScriptFault::Unknown(word.to_owned())),
@@ -274,7 +300,7 @@ impl<'a> Words<'a> {
     fn nak_code(&mut self) -> Result<NakCode, ScriptFault> {
         const WANTED: &str = "a number from 1 to 255, or bad_argument, bad_sequence, busy, \
                               hello_first, malformed, not_armed, sensor_fault, unknown_type, \
-                              unsupported_version";
+                              unsupported_version, connect_first, not_authentic";
         let text = self.wanted(WANTED)?;
         let named = NakCode::NAMED
             .into_iter()
@@ -322,6 +348,8 @@ fn nak_word(code: NakCode) -> &'static str {
         NakCode::SensorFault => "sensor_fault",
         NakCode::UnknownType => "unknown_type",
         NakCode::UnsupportedVersion => "unsupported_version",
+        NakCode::ConnectFirst => "connect_first",
+        NakCode::NotAuthentic => "not_authentic",
         NakCode::Other(_) => "",
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::script::{ScriptFault, fuzz_script, parse};
 use super::sensor::TestPattern;
 use super::*;
-use crate::burst::BurstPlan;
+use crate::burst::{BurstPlan, Light, Shot};
 use crate::clock::ManualClock;
 use crate::hotplug::{Change, Watch};
 use crate::protocol::{
-    CONTROL_INFO, Command, Decoder, INFO_LEN, Info, NakCode, PAYLOAD_MAX, Packet, Reply, encode,
+    CONTROL_INFO, Channel, Command, Connect, Decoder, EventKind, HandState, HostHandshake,
+    INFO_LEN, Info, NakCode, Nonce, PAYLOAD_MAX, Packet, ProtocolError, Reply, Trust, encode,
+    finish_sealed,
 };
 use crate::session::CancelToken;
 
@@ -27,95 +29,219 @@ fn emulator_named(serial: &str, clock: Arc<ManualClock>) -> EmulatorHandle {
     EmulatorHandle::with_config(Box::new(TestPattern::new(16, 8)), config)
 }
 
-fn receive(transport: &mut EmulatedTransport) -> Packet {
-    let mut decoder = Decoder::new(PAYLOAD_MAX);
-    loop {
-        let read = transport.bulk_in(SOON).unwrap();
-        if let Some(packet) = decoder.push(read.bytes, read.last).unwrap() {
-            return packet;
+/// A host without patience: one message out, one in.
+struct Host {
+    transport: EmulatedTransport,
+    channel: Option<Channel>,
+}
+
+impl Host {
+    fn new(emulator: &EmulatorHandle) -> Self {
+        Self {
+            transport: emulator.transport().unwrap(),
+            channel: None,
         }
     }
-}
 
-fn ask(transport: &mut EmulatedTransport, message: &[u8]) -> (u32, Reply) {
-    transport.bulk_out(message, SOON).unwrap();
-    let packet = receive(transport);
-    (packet.answers, Reply::parse(packet).unwrap())
-}
+    fn connected(emulator: &EmulatorHandle) -> Self {
+        let mut host = Self::new(emulator);
+        host.connect(1);
+        host
+    }
 
-fn nak(transport: &mut EmulatedTransport, message: &[u8]) -> (u32, NakCode) {
-    match ask(transport, message) {
-        (answers, Reply::Nak(code)) => (answers, code),
-        (_, other) => panic!("NAK expected, {} came", other.name()),
+    fn receive(&mut self) -> Packet {
+        let mut decoder = Decoder::new(PAYLOAD_MAX);
+        loop {
+            let read = self.transport.bulk_in(SOON).unwrap();
+            if let Some(packet) = decoder.push(read.bytes, read.last).unwrap() {
+                return match &self.channel {
+                    Some(channel) if packet.sealed => channel.open(packet).unwrap(),
+                    _ => packet,
+                };
+            }
+        }
+    }
+
+    fn ask_raw(&mut self, message: &[u8]) -> (u32, Reply) {
+        self.transport.bulk_out(message, SOON).unwrap();
+        let packet = self.receive();
+        (packet.answers, Reply::parse(packet).unwrap())
+    }
+
+    fn sealed(&self, kind: u8, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let channel = self.channel.as_ref().unwrap();
+        channel.seal(kind, sequence, 0, payload)
+    }
+
+    fn message(&self, command: &Command, sequence: u32) -> Vec<u8> {
+        match self.channel {
+            Some(_) => self.sealed(command.kind(), sequence, &command.payload()),
+            None => command.encode(sequence),
+        }
+    }
+
+    fn ask(&mut self, command: &Command, sequence: u32) -> (u32, Reply) {
+        let message = self.message(command, sequence);
+        self.ask_raw(&message)
+    }
+
+    fn nak(&mut self, command: &Command, sequence: u32) -> (u32, NakCode) {
+        let message = self.message(command, sequence);
+        self.nak_raw(&message)
+    }
+
+    fn nak_raw(&mut self, message: &[u8]) -> (u32, NakCode) {
+        match self.ask_raw(message) {
+            (answers, Reply::Nak(code)) => (answers, code),
+            (_, other) => panic!("NAK expected, {} came", other.name()),
+        }
+    }
+
+    fn hello(&mut self, sequence: u32) -> Info {
+        self.channel = None;
+        match self.ask(&hello(1, 1), sequence) {
+            (_, Reply::Info(info)) => info,
+            (_, other) => panic!("INFO expected, {} came", other.name()),
+        }
+    }
+
+    /// HELLO under this number, CONNECT under the next.
+    fn connect(&mut self, sequence: u32) {
+        let info = self.hello(sequence);
+        let handshake = HostHandshake::begin(1, 1);
+        let (_, reply) = self.ask(&Command::Connect(handshake.connect()), sequence + 1);
+        let Reply::Connected(connected) = reply else {
+            panic!("CONNECTED expected, {} came", reply.name());
+        };
+        let finished = handshake.finish(&info, &connected, &Trust::development());
+        self.channel = Some(finished.unwrap().0);
+    }
+
+    fn events(&mut self) -> Vec<EventKind> {
+        let mut heard = Vec::new();
+        while let Ok(event) = self.transport.interrupt_in(Duration::ZERO) {
+            heard.push(
+                self.channel
+                    .as_ref()
+                    .unwrap()
+                    .open_event(event)
+                    .unwrap()
+                    .kind,
+            );
+        }
+        heard
     }
 }
 
-fn hello(transport: &mut EmulatedTransport, sequence: u32) {
-    let hello = Command::Hello {
-        version_min: 1,
-        version_max: 1,
+fn hello(version_min: u8, version_max: u8) -> Command {
+    Command::Hello {
+        version_min,
+        version_max,
     }
-    .encode(sequence);
-    assert!(matches!(ask(transport, &hello), (_, Reply::Info(_))));
+}
+
+fn arm(nonce: Nonce) -> Command {
+    Command::Arm {
+        ticket: nonce.into(),
+        plan: BurstPlan::coded([0; 8]),
+    }
 }
 
 #[test]
 fn what_is_not_a_command_is_refused_by_code() {
     let emulator = emulator();
-    let reader = &mut emulator.transport().unwrap();
-    let arm = |nonce, sequence| {
-        Command::Arm {
-            nonce,
-            plan: BurstPlan::coded([0; 8]),
-        }
-        .encode(sequence)
-    };
+    let host = &mut Host::new(&emulator);
+    let ping = Command::Ping(1);
+    assert_eq!(host.nak(&ping, 3), (3, NakCode::HelloFirst));
+    assert_eq!(host.nak(&hello(2, 9), 4), (4, NakCode::UnsupportedVersion));
+    host.hello(5);
+    assert_eq!(host.nak(&ping, 6), (6, NakCode::ConnectFirst));
+    let off_curve = Command::Connect(Connect {
+        nonce: [1; 32],
+        point: [1; 64],
+    });
+    assert_eq!(host.nak(&off_curve, 7), (7, NakCode::BadArgument));
+    host.connect(8);
     assert_eq!(
-        nak(reader, &Command::Ping(1).encode(3)),
-        (3, NakCode::HelloFirst)
-    );
-    let future = Command::Hello {
-        version_min: 2,
-        version_max: 9,
-    }
-    .encode(4);
-    assert_eq!(nak(reader, &future), (4, NakCode::UnsupportedVersion));
-    hello(reader, 5);
-    assert_eq!(
-        nak(reader, b"not a packet at all, but long enough"),
+        host.nak_raw(b"not a packet at all, but long enough"),
         (0, NakCode::Malformed)
     );
-    assert_eq!(
-        nak(reader, &encode(0x3f, 6, 0, &[])),
-        (6, NakCode::UnknownType)
-    );
-    assert_eq!(
-        nak(reader, &encode(0x05, 7, 0, &[0; 9])),
-        (7, NakCode::Malformed)
-    );
-    assert_eq!(
-        nak(reader, &Command::Ping(1).encode(5)),
-        (5, NakCode::BadSequence)
-    );
-    let capture = Command::Capture { nonce: [1; 16] };
-    assert_eq!(nak(reader, &capture.encode(8)), (8, NakCode::NotArmed));
-    assert!(matches!(ask(reader, &arm([2; 16], 9)), (9, Reply::Ack)));
-    assert_eq!(nak(reader, &capture.encode(10)), (10, NakCode::NotArmed));
+    let unknown = host.sealed(0x3f, 10, &[]);
+    assert_eq!(host.nak_raw(&unknown), (10, NakCode::UnknownType));
+    let too_long = host.sealed(0x05, 11, &[0; 9]);
+    assert_eq!(host.nak_raw(&too_long), (11, NakCode::Malformed));
+    assert_eq!(host.nak(&ping, 9), (9, NakCode::BadSequence));
+    let capture = |nonce| Command::Capture { nonce };
+    assert_eq!(host.nak(&capture([1; 16]), 12), (12, NakCode::NotArmed));
+    assert!(matches!(host.ask(&arm([2; 16]), 13), (13, Reply::Ack)));
+    assert_eq!(host.nak(&capture([1; 16]), 14), (14, NakCode::NotArmed));
     let nine_shots = [
-        &[0; 16][..],
+        &[0; 36][..],
         &[9, 0, 0, 0],
         &[1, 1, 0, 0, 100, 0, 0, 0].repeat(9),
     ]
     .concat();
+    let shot = |light| Shot {
+        light,
+        led_mask: 0xff,
+        exposure_us: 70_000,
+    };
+    for (light, sequence) in [(Light::Nir, 20), (Light::Visible, 21)] {
+        let plan = BurstPlan::new(vec![shot(light); 3]).unwrap();
+        let ticket = [2; 16].into();
+        let bright = Command::Arm { ticket, plan };
+        assert_eq!(
+            host.nak(&bright, sequence),
+            (sequence, NakCode::BadArgument)
+        );
+    }
+    let nine_shots = host.sealed(0x02, 22, &nine_shots);
+    assert_eq!(host.nak_raw(&nine_shots), (22, NakCode::BadArgument));
+    let endless = encode(0x05, 16, 0, &[0; 2000]);
+    assert_eq!(host.nak_raw(&endless), (0, NakCode::Malformed));
+    host.transport.bulk_out(&[], SOON).unwrap();
+    let silence = host.transport.bulk_in(SOON).unwrap_err();
+    assert_eq!(silence, TransportError::TimedOut);
+}
+
+#[test]
+fn nothing_but_hello_is_taken_in_the_clear_within_a_session_and_nothing_that_was_changed() {
+    let emulator = emulator();
+    let host = &mut Host::connected(&emulator);
+    let clear = Command::Ping(1).encode(3);
+    assert_eq!(host.nak_raw(&clear), (3, NakCode::ConnectFirst));
+    let connect = Command::Connect(HostHandshake::begin(1, 1).connect());
+    let clear = connect.encode(4);
     assert_eq!(
-        nak(reader, &encode(0x02, 11, 0, &nine_shots)),
-        (11, NakCode::BadArgument)
+        host.nak_raw(&clear),
+        (4, NakCode::ConnectFirst),
+        "no second CONNECT"
     );
-    let mut too_long = encode(0x05, 12, 0, &[0; 2000]);
-    assert_eq!(nak(reader, &too_long), (0, NakCode::Malformed));
-    too_long.clear();
-    reader.bulk_out(&too_long, SOON).unwrap();
-    assert_eq!(reader.bulk_in(SOON).unwrap_err(), TransportError::TimedOut);
+    let sealed = host.sealed(connect.kind(), 5, &connect.payload());
+    assert_eq!(host.nak_raw(&sealed), (5, NakCode::ConnectFirst));
+    // Every byte that the tag covers: of the header, of the payload, of the tag itself.
+    let good = host.message(&Command::Ping(1), 6);
+    for at in (5..6).chain(8..12).chain(16..20).chain(24..good.len()) {
+        let mut changed = good.clone();
+        changed[at] ^= 1;
+        finish_sealed(&mut changed);
+        let (_, code) = host.nak_raw(&changed);
+        assert_eq!(code, NakCode::NotAuthentic, "byte {at}");
+    }
+    assert!(
+        matches!(host.ask_raw(&good), (6, Reply::Pong(1))),
+        "none of that counted"
+    );
+    assert_eq!(host.nak_raw(&good), (6, NakCode::BadSequence), "replayed");
+}
+
+#[test]
+fn command_of_an_earlier_session_is_not_taken_in_the_next() {
+    let emulator = emulator();
+    let host = &mut Host::connected(&emulator);
+    let old = host.message(&arm([7; 16]), 9);
+    host.connect(3);
+    assert_eq!(host.nak_raw(&old), (9, NakCode::NotAuthentic));
 }
 
 #[test]
@@ -126,25 +252,19 @@ fn abort_ends_the_frame_on_the_wire_where_it_stands() {
         clock,
     };
     let emulator = EmulatorHandle::with_config(Box::new(TestPattern::new(400, 400)), config);
-    let reader = &mut emulator.transport().unwrap();
-    hello(reader, 1);
-    let arm = Command::Arm {
-        nonce: [7; 16],
-        plan: BurstPlan::coded([0; 8]),
-    }
-    .encode(2);
-    assert!(matches!(ask(reader, &arm), (2, Reply::Ack)));
-    reader
-        .bulk_out(&Command::Capture { nonce: [7; 16] }.encode(3), SOON)
-        .unwrap();
+    let host = &mut Host::connected(&emulator);
+    assert!(matches!(host.ask(&arm([7; 16]), 3), (3, Reply::Ack)));
+    let capture = host.message(&Command::Capture { nonce: [7; 16] }, 4);
+    host.transport.bulk_out(&capture, SOON).unwrap();
     assert!(
-        !reader.bulk_in(SOON).unwrap().last,
+        !host.transport.bulk_in(SOON).unwrap().last,
         "the first of three transfers"
     );
-    reader.bulk_out(&Command::Abort.encode(4), SOON).unwrap();
-    let end = reader.bulk_in(SOON).unwrap();
+    let abort = host.message(&Command::Abort, 5);
+    host.transport.bulk_out(&abort, SOON).unwrap();
+    let end = host.transport.bulk_in(SOON).unwrap();
     assert_eq!((end.bytes.len(), end.last), (0, true));
-    assert!(matches!(Reply::parse(receive(reader)), Ok(Reply::Ack)));
+    assert!(matches!(Reply::parse(host.receive()), Ok(Reply::Ack)));
 }
 
 #[test]
@@ -222,19 +342,50 @@ fn host_that_floods_a_sleeping_reader_is_held_back() {
 #[test]
 fn unread_events_are_bounded_and_the_newest_stay() {
     let emulator = emulator();
-    let mut reader = emulator.transport().unwrap();
-    hello(&mut reader, 1);
+    let mut host = Host::connected(&emulator);
     for _ in 0..200 {
         emulator.run_line("BUTTON").unwrap();
     }
     emulator.run_line("TAMPER").unwrap();
-    let mut last = Vec::new();
-    let mut count = 0;
-    while let Ok(event) = reader.interrupt_in(Duration::ZERO) {
-        last = event.to_vec();
-        count += 1;
+    let heard = host.events();
+    assert_eq!(heard.len(), crate::limits::EMULATOR_EVENTS_MAX);
+    assert_eq!(heard.last(), Some(&EventKind::Tamper));
+}
+
+#[test]
+fn tampering_is_told_to_every_later_session_until_the_power_goes() {
+    let emulator = emulator();
+    emulator.run_line("TAMPER").unwrap();
+    let mut host = Host::connected(&emulator);
+    let told = [EventKind::Hand(HandState::Absent), EventKind::Tamper];
+    assert_eq!(host.events(), told);
+    host.connect(3);
+    assert_eq!(host.events(), told);
+    match host.ask(&Command::SelfTest, 5) {
+        (5, Reply::SelfTest(found)) => assert!(found.tampered && found.failed == 0),
+        (_, other) => panic!("SELF_TEST expected, {} came", other.name()),
     }
-    assert_eq!((count, last[1]), (crate::limits::EMULATOR_EVENTS_MAX, 3));
+    emulator.run_line("RESTART").unwrap();
+    host.connect(6);
+    assert_eq!(host.events(), told[..1]);
+}
+
+#[test]
+fn event_that_was_changed_or_is_of_another_session_is_not_believed() {
+    let emulator = emulator();
+    let mut host = Host::connected(&emulator);
+    let event = host.transport.interrupt_in(SOON).unwrap().to_vec();
+    let channel = host.channel.take().unwrap();
+    assert!(channel.open_event(&event).is_ok());
+    for at in 4..event.len() {
+        let mut changed = event.clone();
+        changed[at] ^= 1;
+        let refused = Err(ProtocolError::NotAuthentic);
+        assert_eq!(channel.open_event(&changed), refused, "byte {at}");
+    }
+    host.connect(3);
+    let next = host.channel.as_ref().unwrap().open_event(&event);
+    assert_eq!(next, Err(ProtocolError::NotAuthentic));
 }
 
 #[test]
@@ -407,16 +558,10 @@ fn picture_files_are_shown_and_damaged_ones_refused() {
         .unwrap_err();
     assert!(error.to_string().contains("as PNG, JPEG or BMP"), "{error}");
     // The file went bad after it was placed: the reader says so instead of hanging.
-    let reader = &mut emulator.transport().unwrap();
-    hello(reader, 1);
-    let arm = Command::Arm {
-        nonce: [7; 16],
-        plan,
-    }
-    .encode(2);
-    assert!(matches!(ask(reader, &arm), (2, Reply::Ack)));
-    let capture = Command::Capture { nonce: [7; 16] }.encode(3);
-    assert_eq!(nak(reader, &capture), (3, NakCode::SensorFault));
+    let host = &mut Host::connected(&emulator);
+    assert!(matches!(host.ask(&arm([7; 16]), 3), (3, Reply::Ack)));
+    let capture = Command::Capture { nonce: [7; 16] };
+    assert_eq!(host.nak(&capture, 4), (4, NakCode::SensorFault));
 }
 
 #[test]
@@ -424,16 +569,10 @@ fn same_palm_placed_again_is_another_sample_and_captures_repeat_from_the_script(
     let shoot = |script: &str| {
         let emulator = emulator();
         emulator.run_script(script).unwrap();
-        let reader = &mut emulator.transport().unwrap();
-        hello(reader, 1);
-        let arm = Command::Arm {
-            nonce: [7; 16],
-            plan: BurstPlan::coded([0; 8]),
-        }
-        .encode(2);
-        assert!(matches!(ask(reader, &arm), (2, Reply::Ack)));
-        match ask(reader, &Command::Capture { nonce: [7; 16] }.encode(3)) {
-            (3, Reply::Frame(image)) => image.frame.pixels().to_vec(),
+        let host = &mut Host::connected(&emulator);
+        assert!(matches!(host.ask(&arm([7; 16]), 3), (3, Reply::Ack)));
+        match host.ask(&Command::Capture { nonce: [7; 16] }, 4) {
+            (4, Reply::Frame(image)) => image.frame.pixels().to_vec(),
             (_, other) => panic!("FRAME expected, {} came", other.name()),
         }
     };
@@ -453,11 +592,11 @@ proptest::proptest! {
     #[test]
     fn reader_survives_any_bulk_message(messages: Vec<Vec<u8>>) {
         let emulator = emulator();
-        let reader = &mut emulator.transport().unwrap();
+        let mut host = Host::new(&emulator);
         for message in messages {
-            reader.bulk_out(&message, SOON).unwrap();
-            while reader.bulk_in(Duration::ZERO).is_ok() {}
+            host.transport.bulk_out(&message, SOON).unwrap();
+            while host.transport.bulk_in(Duration::ZERO).is_ok() {}
         }
-        hello(reader, 1);
+        host.connect(1);
     }
 }

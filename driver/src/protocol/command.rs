@@ -1,7 +1,8 @@
 //! Host to reader.
 
+use super::connect::{Connect, hello_payload};
 use super::fields::Fields;
-use super::{NakCode, Nonce, Packet, ProtocolError, encode};
+use super::{NakCode, Nonce, Packet, ProtocolError, Ticket, encode};
 use crate::burst::{BurstPlan, Light, Shot};
 use crate::limits::SHOTS_MAX;
 
@@ -37,8 +38,8 @@ pub enum Command {
     Abort,
     /// Keep this plan under this nonce. Answer: `Ack`.
     Arm {
-        /// Names the capture.
-        nonce: Nonce,
+        /// Names the capture and says what it is for; comes back in every frame.
+        ticket: Ticket,
         /// What to photograph.
         plan: BurstPlan,
     },
@@ -47,7 +48,9 @@ pub enum Command {
         /// Must be the armed one.
         nonce: Nonce,
     },
-    /// Begin or begin again: both sides start afresh. Answer: `Info`.
+    /// Make the session secure; right after `Hello`. Answer: `Connected`.
+    Connect(Connect),
+    /// Begin or begin again, in the clear: both sides start afresh. Answer: `Info`.
     Hello {
         /// Oldest protocol version the host speaks.
         version_min: u8,
@@ -56,42 +59,67 @@ pub enum Command {
     },
     /// Answer: `Pong` with the same bytes.
     Ping(u64),
+    /// Try every part, and tell what was noticed since power-up. Answer: `SelfTest`.
+    SelfTest,
     /// Show and play. Answer: `Ack`.
     Signal(Pattern),
+    /// Obey one DFU_DETACH, soon. Answer: `Ack`.
+    Update,
 }
 
 impl Command {
+    /// Type number of CONNECT.
+    pub const CONNECT: u8 = 0x20;
+    /// Type number of HELLO.
+    pub const HELLO: u8 = 0x01;
+
     /// Type number on the wire.
     #[must_use]
     pub fn kind(&self) -> u8 {
         match self {
-            Self::Hello { .. } => 0x01,
+            Self::Hello { .. } => Self::HELLO,
             Self::Arm { .. } => 0x02,
             Self::Capture { .. } => 0x03,
             Self::Abort => 0x04,
             Self::Ping(_) => 0x05,
             Self::Signal(_) => 0x06,
+            Self::SelfTest => 0x07,
+            Self::Connect(_) => Self::CONNECT,
+            Self::Update => 0x30,
         }
     }
 
-    /// The packet.
+    /// The packet in the clear.
     #[must_use]
     pub fn encode(&self, sequence: u32) -> Vec<u8> {
+        encode(self.kind(), sequence, 0, &self.payload())
+    }
+
+    /// What the packet carries.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         match self {
-            Self::Abort => {}
-            Self::Arm { nonce, plan } => encode_arm(&mut payload, *nonce, plan),
+            Self::Abort | Self::SelfTest | Self::Update => {}
+            Self::Arm { ticket, plan } => encode_arm(&mut payload, *ticket, plan),
             Self::Capture { nonce } => payload.extend(nonce),
+            Self::Connect(connect) => payload.extend(connect.encode()),
             Self::Hello {
                 version_min,
                 version_max,
             } => {
-                payload.extend([*version_min, *version_max, 0, 0]);
+                payload.extend(hello_payload(*version_min, *version_max));
             }
             Self::Ping(echo) => payload.extend(echo.to_le_bytes()),
             Self::Signal(pattern) => encode_pattern(&mut payload, *pattern),
         }
-        encode(self.kind(), sequence, 0, &payload)
+        payload
+    }
+
+    /// Whether it goes in the clear: only what makes a session secure.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        matches!(self, Self::Hello { .. } | Self::Connect(_))
     }
 
     /// Reads what a host sent.
@@ -115,6 +143,11 @@ impl Command {
                 fields.end().map(|()| Self::Ping(echo))
             }
             0x06 => parse_signal(payload),
+            0x07 => Fields::new("SELF_TEST", payload)
+                .end()
+                .map(|()| Self::SelfTest),
+            0x30 => Fields::new("UPDATE", payload).end().map(|()| Self::Update),
+            0x20 => Connect::parse(payload).map(Self::Connect),
             other => Err(ProtocolError::UnknownType(other)),
         }
     }
@@ -126,13 +159,15 @@ impl Command {
             ProtocolError::UnknownType(_) => NakCode::UnknownType,
             ProtocolError::UnsupportedVersion(_) => NakCode::UnsupportedVersion,
             ProtocolError::BadPlan(_) | ProtocolError::UnknownValue { .. } => NakCode::BadArgument,
+            ProtocolError::NotAuthentic => NakCode::NotAuthentic,
+            ProtocolError::NotSealed(_) => NakCode::ConnectFirst,
             _ => NakCode::Malformed,
         }
     }
 }
 
 impl Light {
-    pub(super) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Ambient => 0,
             Self::Nir => 1,
@@ -140,7 +175,7 @@ impl Light {
         }
     }
 
-    pub(super) fn from_code(code: u8) -> Option<Self> {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
         [Self::Ambient, Self::Nir, Self::Visible]
             .into_iter()
             .find(|light| light.code() == code)
@@ -163,8 +198,8 @@ impl PatternEffect {
     }
 }
 
-fn encode_arm(payload: &mut Vec<u8>, nonce: Nonce, plan: &BurstPlan) {
-    payload.extend(nonce);
+fn encode_arm(payload: &mut Vec<u8>, ticket: Ticket, plan: &BurstPlan) {
+    ticket.encode(payload);
     let count = u8::try_from(plan.shots().len()).expect("invariant: a plan has at most 8 shots");
     payload.extend([count, 0, 0, 0]);
     for shot in plan.shots() {
@@ -175,7 +210,7 @@ fn encode_arm(payload: &mut Vec<u8>, nonce: Nonce, plan: &BurstPlan) {
 
 fn parse_arm(payload: &[u8]) -> Result<Command, ProtocolError> {
     let mut fields = Fields::new("ARM", payload);
-    let nonce = fields.array("nonce")?;
+    let ticket = Ticket::parse(&mut fields)?;
     let count = usize::from(fields.u8("shot count")?);
     fields.zeros::<3>("after shot count")?;
     let mut shots = Vec::new();
@@ -193,7 +228,7 @@ fn parse_arm(payload: &[u8]) -> Result<Command, ProtocolError> {
         });
     }
     let plan = BurstPlan::new(shots).map_err(ProtocolError::BadPlan)?;
-    fields.end().map(|()| Command::Arm { nonce, plan })
+    fields.end().map(|()| Command::Arm { ticket, plan })
 }
 
 fn parse_hello(payload: &[u8]) -> Result<Command, ProtocolError> {
@@ -241,6 +276,7 @@ pub fn fuzz_command(bytes: &[u8]) {
         kind: *kind,
         sequence: 0,
         answers: 0,
+        sealed: false,
         payload,
     };
     if let Ok(command) = Command::parse(&packet) {

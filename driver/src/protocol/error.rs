@@ -41,6 +41,13 @@ pub enum ProtocolError {
         /// The one that came.
         got: u32,
     },
+    /// A packet that was not sealed under this session's keys, or was changed since. Cause: somebody on the cable, or
+    /// a reader that restarted. Remedy: connect anew; if it persists, look at the cable.
+    #[error("a packet is not authentic: somebody changed it, or it is of another session")]
+    NotAuthentic,
+    /// A packet in the clear where only sealed ones are taken. Cause and remedy: as for `NotAuthentic`.
+    #[error("a packet of type {0:#04x} came in the clear within a secure session")]
+    NotSealed(u8),
     /// A reserved field is not zero. Cause: newer firmware. Remedy: update the driver.
     #[error("{message}: reserved field {field} is not zero")]
     ReservedNotZero {
@@ -105,8 +112,7 @@ pub enum ProtocolError {
         /// What it held.
         value: u32,
     },
-    /// Flag bits that this driver does not know. Bit 0 is kept for the encrypted session. Remedy:
-    /// update the driver.
+    /// Flag bits that this driver does not know. Remedy: update the driver.
     #[error("unsupported flags {0:#04x}")]
     UnsupportedFlags(u8),
     /// A protocol version other than 1. Remedy: update the older side.
@@ -116,6 +122,10 @@ pub enum ProtocolError {
     /// persists the reader is not to be trusted.
     #[error("a frame carries the nonce of another capture")]
     WrongNonce,
+    /// A frame taken for something else than was asked. Cause: firmware that mixes captures, or means to. Remedy: as
+    /// for `WrongNonce`.
+    #[error("a frame belongs to another payment or enrolment")]
+    WrongPurpose,
     /// A frame that answers no shot of the plan, or out of order. Remedy: update the firmware.
     #[error("frame {index} does not answer the shot that was due")]
     WrongShot {

@@ -2,20 +2,20 @@
 
 use super::ProtocolError;
 
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     message: &'static str,
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'static str, bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'static str, bytes: &'a [u8]) -> Self {
         Self {
             message,
             rest: bytes,
         }
     }
 
-    pub(super) fn array<const N: usize>(
+    pub(crate) fn array<const N: usize>(
         &mut self,
         field: &'static str,
     ) -> Result<[u8; N], ProtocolError> {
@@ -28,24 +28,24 @@ impl<'a> Fields<'a> {
         Ok(*head)
     }
 
-    pub(super) fn u8(&mut self, field: &'static str) -> Result<u8, ProtocolError> {
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, ProtocolError> {
         self.array::<1>(field).map(|[byte]| byte)
     }
 
-    pub(super) fn u16(&mut self, field: &'static str) -> Result<u16, ProtocolError> {
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, ProtocolError> {
         self.array(field).map(u16::from_le_bytes)
     }
 
-    pub(super) fn u32(&mut self, field: &'static str) -> Result<u32, ProtocolError> {
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, ProtocolError> {
         self.array(field).map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self, field: &'static str) -> Result<u64, ProtocolError> {
+    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, ProtocolError> {
         self.array(field).map(u64::from_le_bytes)
     }
 
     /// Reads reserved bytes, which must be zero so that they can mean something later.
-    pub(super) fn zeros<const N: usize>(
+    pub(crate) fn zeros<const N: usize>(
         &mut self,
         field: &'static str,
     ) -> Result<(), ProtocolError> {
@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Printable ASCII, padded with zeros to `N` bytes.
-    pub(super) fn text<const N: usize>(
+    pub(crate) fn text<const N: usize>(
         &mut self,
         field: &'static str,
     ) -> Result<String, ProtocolError> {
@@ -74,7 +74,26 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn unknown(&self, field: &'static str, value: u32) -> ProtocolError {
+    /// The next so many bytes.
+    pub(crate) fn bytes(
+        &mut self,
+        length: usize,
+        field: &'static str,
+    ) -> Result<&'a [u8], ProtocolError> {
+        let short = ProtocolError::TooShort {
+            message: self.message,
+            field,
+        };
+        let (head, rest) = self.rest.split_at_checked(length).ok_or(short)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn unknown(&self, field: &'static str, value: u32) -> ProtocolError {
         ProtocolError::UnknownValue {
             message: self.message,
             field,
@@ -82,7 +101,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn end(self) -> Result<(), ProtocolError> {
+    pub(crate) fn end(self) -> Result<(), ProtocolError> {
         match self.rest.len() {
             0 => Ok(()),
             extra => Err(ProtocolError::TooLong {

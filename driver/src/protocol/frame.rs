@@ -1,13 +1,14 @@
-//! The payload of one image frame: 36 bytes that say what it is, then the pixels.
+//! The payload of one image frame: 52 bytes that say what it is, then the pixels.
 
 use zeroize::Zeroizing;
 
 use super::fields::Fields;
-use super::{Nonce, ProtocolError};
+use super::ticket::TICKET_LEN;
+use super::{ProtocolError, Ticket};
 use crate::burst::{Frame, Light, Shot};
 
 /// Bytes before the pixels.
-pub const FRAME_HEADER_LEN: usize = 36;
+pub const FRAME_HEADER_LEN: usize = TICKET_LEN + 16;
 /// One byte a pixel, grey, row by row from the top left. The only format of version 1.
 const FORMAT_GREY8: u8 = 1;
 
@@ -16,8 +17,8 @@ const FORMAT_GREY8: u8 = 1;
 pub struct ImageFrame {
     /// Its place in the burst, from 0.
     pub index: u8,
-    /// Names the capture.
-    pub nonce: Nonce,
+    /// Names the capture, and says what it is for.
+    pub ticket: Ticket,
     /// The photograph; it carries the shot it answers.
     pub frame: Frame,
 }
@@ -29,7 +30,7 @@ impl ImageFrame {
     /// [`ProtocolError`] names the field.
     pub fn parse(payload: Zeroizing<Vec<u8>>) -> Result<Self, ProtocolError> {
         let mut fields = Fields::new("FRAME", &payload);
-        let nonce = fields.array("nonce")?;
+        let ticket = Ticket::parse(&mut fields)?;
         let index = fields.u8("index")?;
         let code = fields.u8("light")?;
         let light =
@@ -41,7 +42,6 @@ impl ImageFrame {
         }
         let exposure_us = fields.u32("exposure")?;
         let (width, height) = (fields.u32("width")?, fields.u32("height")?);
-        fields.zeros::<4>("after height")?;
         let shot = Shot {
             light,
             led_mask,
@@ -55,7 +55,7 @@ impl ImageFrame {
             })?;
         Ok(Self {
             index,
-            nonce,
+            ticket,
             frame,
         })
     }
@@ -63,15 +63,14 @@ impl ImageFrame {
 
 /// Writes a FRAME payload.
 #[must_use]
-pub fn encode_frame(nonce: Nonce, index: u8, frame: &Frame) -> Zeroizing<Vec<u8>> {
+pub fn encode_frame(ticket: impl Into<Ticket>, index: u8, frame: &Frame) -> Zeroizing<Vec<u8>> {
     let shot = frame.shot();
     let mut payload = Vec::with_capacity(FRAME_HEADER_LEN + frame.pixels().len());
-    payload.extend(nonce);
+    ticket.into().encode(&mut payload);
     payload.extend([index, shot.light.code(), shot.led_mask, FORMAT_GREY8]);
     payload.extend(shot.exposure_us.to_le_bytes());
     payload.extend(frame.width().to_le_bytes());
     payload.extend(frame.height().to_le_bytes());
-    payload.extend([0; 4]);
     payload.extend(frame.pixels());
     Zeroizing::new(payload)
 }
@@ -80,7 +79,7 @@ pub fn encode_frame(nonce: Nonce, index: u8, frame: &Frame) -> Zeroizing<Vec<u8>
 #[doc(hidden)]
 pub fn fuzz_frame(bytes: &[u8]) {
     if let Ok(image) = ImageFrame::parse(Zeroizing::new(bytes.to_vec())) {
-        let again = encode_frame(image.nonce, image.index, &image.frame);
+        let again = encode_frame(image.ticket, image.index, &image.frame);
         assert_eq!(
             again.as_slice(),
             bytes,

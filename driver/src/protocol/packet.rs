@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use zeroize::{Zeroize, Zeroizing};
 
+use super::crypto::TAG_LEN;
 use super::fields::Fields;
 use super::{PAYLOAD_MAX, ProtocolError};
 
@@ -15,6 +16,8 @@ pub const VERSION: u8 = 1;
 pub const HEADER_LEN: usize = 24;
 /// The header without its checksum, which is its last field.
 const CHECKED_LEN: usize = HEADER_LEN - 4;
+/// Bit 0 of the flags: the payload is sealed and ends with a tag.
+const FLAG_SEALED: u8 = 1;
 
 /// One packet, checked for damage but not yet for meaning.
 pub struct Packet {
@@ -24,6 +27,8 @@ pub struct Packet {
     pub sequence: u32,
     /// In a reply: the sequence number of the command it answers. In a command: 0.
     pub answers: u32,
+    /// The payload is sealed: [`super::Channel::open`] opens it.
+    pub sealed: bool,
     /// Wiped on drop, because it may be a frame.
     pub payload: Zeroizing<Vec<u8>>,
 }
@@ -34,11 +39,13 @@ impl Debug for Packet {
             kind,
             sequence,
             answers,
+            sealed,
             payload,
         } = self;
+        let how = if *sealed { " sealed" } else { "" };
         write!(
             f,
-            "Packet({kind:#04x} #{sequence} -> #{answers}, {} bytes)",
+            "Packet({kind:#04x} #{sequence} -> #{answers}, {}{how} bytes)",
             payload.len()
         )
     }
@@ -55,17 +62,64 @@ pub fn encode(kind: u8, sequence: u32, answers: u32, payload: &[u8]) -> Vec<u8> 
         "a payload of {} bytes was built",
         payload.len()
     );
-    let length = u32::try_from(payload.len()).expect("invariant: PAYLOAD_MAX fits in 32 bits");
+    let header = header(kind, (sequence, answers), payload.len(), 0);
     let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
-    bytes.extend(MAGIC);
-    bytes.extend([VERSION, kind, 0, 0]); // flags, reserved
-    bytes.extend(sequence.to_le_bytes());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(answers.to_le_bytes());
+    bytes.extend(header);
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), payload);
     bytes.extend(crc.to_le_bytes());
     bytes.extend(payload);
     bytes
+}
+
+/// The header without its checksum: what the tag of a sealed packet covers beside the payload.
+fn header(
+    kind: u8,
+    (sequence, answers): (u32, u32),
+    length: usize,
+    flags: u8,
+) -> [u8; CHECKED_LEN] {
+    let length = u32::try_from(length).expect("invariant: PAYLOAD_MAX fits in 32 bits");
+    let mut bytes = [0; CHECKED_LEN];
+    let all = MAGIC
+        .into_iter()
+        .chain([VERSION, kind, flags, 0])
+        .chain(sequence.to_le_bytes())
+        .chain(length.to_le_bytes())
+        .chain(answers.to_le_bytes());
+    bytes.iter_mut().zip(all).for_each(|(to, from)| *to = from);
+    bytes
+}
+
+/// The header that a sealed packet came under.
+pub(super) fn header_of(packet: &Packet) -> [u8; CHECKED_LEN] {
+    let numbers = (packet.sequence, packet.answers);
+    header(packet.kind, numbers, packet.payload.len(), FLAG_SEALED)
+}
+
+/// A packet whose payload is still to be sealed and its tag to be put behind it, with room for that.
+pub(super) fn start_sealed(
+    kind: u8,
+    sequence: u32,
+    answers: u32,
+    payload: &[u8],
+) -> (Vec<u8>, [u8; CHECKED_LEN]) {
+    let length = payload.len() + TAG_LEN;
+    let header = header(kind, (sequence, answers), length, FLAG_SEALED);
+    let mut bytes = Vec::with_capacity(HEADER_LEN + length);
+    bytes.extend(header);
+    bytes.extend([0; HEADER_LEN - CHECKED_LEN]);
+    bytes.extend(payload);
+    (bytes, header)
+}
+
+/// Puts the checksum into a sealed packet.
+pub(crate) fn finish_sealed(bytes: &mut [u8]) {
+    if let Some((header, rest)) = bytes.split_at_mut_checked(CHECKED_LEN)
+        && let Some((field, payload)) = rest.split_at_mut_checked(HEADER_LEN - CHECKED_LEN)
+    {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(header), payload);
+        field.copy_from_slice(&crc.to_le_bytes());
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +127,7 @@ struct Header {
     kind: u8,
     sequence: u32,
     answers: u32,
+    sealed: bool,
     length: usize,
     crc: u32,
     /// Checksum of the header's own bytes, to be continued over the payload.
@@ -90,10 +145,11 @@ impl Header {
             other => return Err(ProtocolError::UnsupportedVersion(other)),
         }
         let kind = fields.u8("type")?;
-        match fields.u8("flags")? {
-            0 => {}
+        let sealed = match fields.u8("flags")? {
+            0 => false,
+            FLAG_SEALED => true,
             other => return Err(ProtocolError::UnsupportedFlags(other)),
-        }
+        };
         fields.zeros::<1>("byte 7")?;
         let sequence = fields.u32("sequence")?;
         let length = usize::try_from(fields.u32("length")?).unwrap_or(usize::MAX);
@@ -110,6 +166,7 @@ impl Header {
             kind,
             sequence,
             answers,
+            sealed,
             length,
             crc,
             crc_so_far: crc32c::crc32c(checked),
@@ -230,6 +287,7 @@ impl Decoder {
             kind,
             sequence,
             answers,
+            sealed,
             ..
         } = header;
         let payload = std::mem::take(&mut self.payload);
@@ -237,6 +295,7 @@ impl Decoder {
             kind,
             sequence,
             answers,
+            sealed,
             payload,
         }))
     }
@@ -257,9 +316,14 @@ pub fn fuzz_packet(bytes: &[u8]) {
                 kind,
                 sequence,
                 answers,
+                sealed,
                 payload,
             } = &packet;
-            let again = encode(*kind, *sequence, *answers, payload);
+            let mut again = encode(*kind, *sequence, *answers, payload);
+            if *sealed && let Some(flags) = again.get_mut(6) {
+                *flags = FLAG_SEALED;
+                finish_sealed(&mut again);
+            }
             let twin = Decoder::new(PAYLOAD_MAX).push(&again, true);
             assert!(
                 matches!(twin, Ok(Some(_))),

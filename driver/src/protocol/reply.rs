@@ -1,5 +1,6 @@
 //! Reader to host, on bulk IN.
 
+use super::connect::Connected;
 use super::fields::Fields;
 use super::{ImageFrame, Nonce, Packet, ProtocolError};
 
@@ -105,6 +106,12 @@ pub enum NakCode {
     /// 9. No protocol version in common. Remedy: update the older side.
     #[error("the reader speaks no protocol version of this driver")]
     UnsupportedVersion,
+    /// 10. In the clear, and only HELLO and one CONNECT after it are. Remedy: HELLO, CONNECT.
+    #[error("the reader takes this in a secure session only")]
+    ConnectFirst,
+    /// 11. Not sealed under this session's keys. Remedy: HELLO, CONNECT.
+    #[error("the reader could not open a sealed command")]
+    NotAuthentic,
     /// A code of newer firmware. Remedy: update the driver.
     #[error("the reader refused with the unknown code {0}")]
     Other(u8),
@@ -112,7 +119,7 @@ pub enum NakCode {
 
 impl NakCode {
     /// All named codes, in the order of their numbers, from 1.
-    pub const NAMED: [Self; 9] = [
+    pub const NAMED: [Self; 11] = [
         Self::BadArgument,
         Self::BadSequence,
         Self::Busy,
@@ -122,6 +129,8 @@ impl NakCode {
         Self::SensorFault,
         Self::UnknownType,
         Self::UnsupportedVersion,
+        Self::ConnectFirst,
+        Self::NotAuthentic,
     ];
 
     /// The number on the wire.
@@ -137,6 +146,8 @@ impl NakCode {
             Self::SensorFault => 7,
             Self::UnknownType => 8,
             Self::UnsupportedVersion => 9,
+            Self::ConnectFirst => 10,
+            Self::NotAuthentic => 11,
             Self::Other(code) => code,
         }
     }
@@ -161,6 +172,8 @@ pub enum Reply {
         /// How many frames were sent.
         frames: u8,
     },
+    /// The reader's half of a secure session.
+    Connected(Box<Connected>),
     /// One photograph.
     Frame(ImageFrame),
     /// Answer to HELLO.
@@ -169,6 +182,76 @@ pub enum Reply {
     Nak(NakCode),
     /// Answer to PING.
     Pong(u64),
+    /// Answer to SELF_TEST.
+    SelfTest(SelfTest),
+}
+
+/// What a reader found out about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelfTest {
+    /// Bit `n` for each part `n` of [`SelfTest::PARTS`] that was tried.
+    pub tried: u16,
+    /// Those that failed.
+    pub failed: u16,
+    /// Hottest place inside, in hundredths of a degree Celsius.
+    pub temperature_centi: i16,
+    /// A tamper event was raised since power-up, whether it was read or not.
+    pub tampered: bool,
+    /// Since power-up.
+    pub uptime_ms: u32,
+}
+
+impl SelfTest {
+    /// The parts, bit 0 first.
+    pub const PARTS: [&str; 8] = [
+        "camera",
+        "near infrared LEDs",
+        "visible LEDs",
+        "hand sensor",
+        "sounder",
+        "button",
+        "flash",
+        "key store",
+    ];
+
+    /// Names of the parts that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &'static str> {
+        let failed = self.failed;
+        Self::PARTS
+            .into_iter()
+            .enumerate()
+            .filter(move |(bit, _)| failed >> bit & 1 == 1)
+            .map(|(_, part)| part)
+    }
+
+    fn encode(self) -> Vec<u8> {
+        let mut payload = self.tried.to_le_bytes().to_vec();
+        payload.extend(self.failed.to_le_bytes());
+        payload.extend(self.temperature_centi.to_le_bytes());
+        payload.extend([u8::from(self.tampered), 0]);
+        payload.extend(self.uptime_ms.to_le_bytes());
+        payload
+    }
+
+    fn parse(payload: &[u8]) -> Result<Self, ProtocolError> {
+        let mut fields = Fields::new("SELF_TEST", payload);
+        let (tried, failed) = (fields.u16("parts tried")?, fields.u16("parts failed")?);
+        let temperature_centi = i16::from_le_bytes(fields.array("temperature")?);
+        let tampered = match fields.u8("tampered")? {
+            0 => false,
+            1 => true,
+            other => return Err(fields.unknown("tampered", u32::from(other))),
+        };
+        fields.zeros::<1>("after tampered")?;
+        let uptime_ms = fields.u32("uptime")?;
+        fields.end().map(|()| Self {
+            tried,
+            failed,
+            temperature_centi,
+            tampered,
+            uptime_ms,
+        })
+    }
 }
 
 impl Reply {
@@ -184,8 +267,16 @@ impl Reply {
             Self::Pong(_) => 0x83,
             Self::Frame(_) => Self::FRAME,
             Self::CaptureDone { .. } => 0x85,
+            Self::SelfTest(_) => 0x86,
+            Self::Connected(_) => 0xa0,
             Self::Nak(_) => 0xbf,
         }
+    }
+
+    /// Whether replies of this type go in the clear: what makes a session, and nothing else.
+    #[must_use]
+    pub fn is_clear(kind: u8) -> bool {
+        matches!(kind, 0x81 | 0xa0)
     }
 
     /// The reply's name in the specification.
@@ -197,6 +288,8 @@ impl Reply {
             Self::Pong(_) => "PONG",
             Self::Frame(_) => "FRAME",
             Self::CaptureDone { .. } => "CAPTURE_DONE",
+            Self::SelfTest(_) => "SELF_TEST",
+            Self::Connected(_) => "CONNECTED",
             Self::Nak(_) => "NAK",
         }
     }
@@ -217,6 +310,8 @@ impl Reply {
             }
             Self::FRAME => ImageFrame::parse(packet.payload).map(Self::Frame),
             0x85 => parse_done(payload),
+            0x86 => SelfTest::parse(payload).map(Self::SelfTest),
+            0xa0 => Connected::parse(payload).map(|connected| Self::Connected(Box::new(connected))),
             0xbf => {
                 let mut fields = Fields::new("NAK", payload);
                 let code = fields.u8("code")?;
@@ -238,10 +333,12 @@ impl Reply {
                 payload.extend([*frames, 0, 0, 0]);
                 Some(payload)
             }
+            Self::Connected(connected) => Some(connected.encode()),
             Self::Frame(_) => None,
             Self::Info(info) => Some(info.encode()),
             Self::Nak(code) => Some(vec![code.code(), 0, 0, 0]),
             Self::Pong(echo) => Some(echo.to_le_bytes().to_vec()),
+            Self::SelfTest(found) => Some(found.encode()),
         }
     }
 }
@@ -263,6 +360,7 @@ pub fn fuzz_reply(bytes: &[u8]) {
         kind: *kind,
         sequence: 0,
         answers: 0,
+        sealed: false,
         payload: zeroize::Zeroizing::new(payload.to_vec()),
     };
     if let Ok(reply) = Reply::parse(packet)

@@ -53,58 +53,129 @@ fn packet(reply: &Reply, sequence: u32, answers: u32) -> Vec<u8> {
     encode(reply.kind(), sequence, answers, &reply.payload().unwrap())
 }
 
-#[test]
-fn specification_vectors_are_what_the_code_sends() {
+fn example_ticket() -> Ticket {
+    Ticket {
+        nonce: example_nonce(),
+        purpose: Purpose::Payment(std::array::from_fn(|at| 0xf0 + u8::try_from(at).unwrap())),
+    }
+}
+
+fn example_plan() -> BurstPlan {
     let ambient = Shot {
         light: Light::Ambient,
         led_mask: 0,
         exposure_us: 4000,
     };
-    let plan = BurstPlan::new(vec![ambient, example_shot()]).unwrap();
-    let nonce = example_nonce();
+    BurstPlan::new(vec![ambient, example_shot()]).unwrap()
+}
+
+fn payload_of<const N: usize>(name: &str) -> [u8; N] {
+    vector(name)[HEADER_LEN..].try_into().unwrap()
+}
+
+/// The two ends of the session in the document, which a second implementation computed.
+fn example_channels() -> (Channel, Channel) {
+    let connect = Connect::parse(&payload_of::<CONNECT_LEN>("CONNECT")).unwrap();
+    let connected = Connected::parse(&payload_of::<CONNECTED_LEN>("CONNECTED")).unwrap();
+    for (number, point) in [
+        ("HOST_NUMBER", connect.point),
+        ("READER_NUMBER", connected.point),
+    ] {
+        let number: [u8; 32] = vector(number).try_into().unwrap();
+        let point = crypto::PublicKey::new(point);
+        assert!(crypto::SigningKey::from_number(&number, &point).is_ok());
+    }
+    let info = example_info();
+    let transcript = connect::transcript([1, 1, 0, 0], &info, &connect, &connected);
+    assert_eq!(hex(&transcript), hex(&vector("TRANSCRIPT")));
+    let claim = claim::Claim::parse(&connected.claim).unwrap();
+    let message = connect::signed_message(&transcript);
+    let proof = (&message[..], &connected.signature);
+    let attested = Trust::development().check(&claim, &info, proof).unwrap();
+    assert_eq!((attested.security_version, attested.development), (3, true));
+    let schedule = crypto::Schedule::new(&transcript, &vector("SHARED"));
+    for (name, label) in [
+        ("HOST_TO_READER", "host to reader"),
+        ("READER_TO_HOST", "reader to host"),
+        ("EVENTS", "events"),
+    ] {
+        let key = schedule.draw::<32>(&format!("{label} key"));
+        let iv = schedule.draw::<12>(&format!("{label} iv"));
+        assert_eq!(
+            hex(&[&key[..], &iv[..]].concat()),
+            hex(&vector(name)),
+            "{name}"
+        );
+    }
+    let keys = || connect::Keys::draw(&transcript, &vector("SHARED"));
+    (keys().for_host(), keys().for_reader())
+}
+
+#[test]
+fn specification_vectors_are_what_the_code_sends() {
+    let hello = Command::Hello {
+        version_min: 1,
+        version_max: 1,
+    };
+    assert_eq!(hex(&vector("HELLO")), hex(&hello.encode(1)));
+    let info = packet(&Reply::Info(example_info()), 0, 1);
+    assert_eq!(hex(&vector("INFO")), hex(&info));
+    let (host, reader) = example_channels();
+    let (ticket, plan, nonce) = (example_ticket(), example_plan(), example_nonce());
     let pattern = Pattern {
         colour: [0, 255, 0],
         effect: PatternEffect::Steady,
         tone_hz: 1320,
         tone_ms: 250,
     };
+    for (name, sequence, command) in [
+        ("ARM", 3, Command::Arm { ticket, plan }),
+        ("CAPTURE", 4, Command::Capture { nonce }),
+        ("SIGNAL", 5, Command::Signal(pattern)),
+        ("PING", 6, Command::Ping(0x0102_0304_0506_0708)),
+        ("ABORT", 7, Command::Abort),
+    ] {
+        let bytes = host.seal(command.kind(), sequence, 0, &command.payload());
+        assert_eq!(hex(&vector(name)), hex(&bytes), "vector {name}");
+        let opened = reader.open(decode(&bytes).unwrap().unwrap()).unwrap();
+        assert_eq!(Command::parse(&opened), Ok(command), "vector {name}");
+    }
+    let found = SelfTest {
+        tried: 0x00cf,
+        failed: 1,
+        temperature_centi: 3150,
+        tampered: false,
+        uptime_ms: 1000,
+    };
+    for (name, sequence, answers, reply) in [
+        ("ACK", 2, 3, Reply::Ack),
+        (
+            "CAPTURE_DONE",
+            4,
+            4,
+            Reply::CaptureDone { nonce, frames: 2 },
+        ),
+        ("NAK", 5, 5, Reply::Nak(NakCode::Busy)),
+        ("PONG", 6, 6, Reply::Pong(0x0102_0304_0506_0708)),
+        ("SELF_TEST", 7, 8, Reply::SelfTest(found)),
+    ] {
+        let payload = reply.payload().unwrap();
+        let bytes = reader.seal(reply.kind(), sequence, answers, &payload);
+        assert_eq!(hex(&vector(name)), hex(&bytes), "vector {name}");
+        let opened = host.open(decode(&bytes).unwrap().unwrap()).unwrap();
+        let again = Reply::parse(opened).unwrap();
+        assert_eq!(again.payload(), Some(payload), "vector {name}");
+    }
     let frame = Frame::new(example_shot(), 3, 2, vec![10, 20, 30, 40, 50, 60]).unwrap();
-    let present = EventKind::Hand(HandState::Present);
+    let bytes = reader.seal(Reply::FRAME, 3, 4, &encode_frame(ticket, 1, &frame));
+    assert_eq!(hex(&vector("FRAME")), hex(&bytes));
     let event = ReaderEvent {
-        kind: present,
+        kind: EventKind::Hand(HandState::Present),
         sequence: 7,
         uptime_ms: 1000,
     };
-    for (name, bytes) in [
-        (
-            "HELLO",
-            Command::Hello {
-                version_min: 1,
-                version_max: 1,
-            }
-            .encode(1),
-        ),
-        ("INFO", packet(&Reply::Info(example_info()), 0, 1)),
-        ("ARM", Command::Arm { nonce, plan }.encode(2)),
-        ("ACK", packet(&Reply::Ack, 1, 2)),
-        ("CAPTURE", Command::Capture { nonce }.encode(3)),
-        (
-            "FRAME",
-            encode(Reply::FRAME, 2, 3, &encode_frame(nonce, 1, &frame)),
-        ),
-        (
-            "CAPTURE_DONE",
-            packet(&Reply::CaptureDone { nonce, frames: 2 }, 3, 3),
-        ),
-        ("NAK", packet(&Reply::Nak(NakCode::Busy), 4, 4)),
-        ("SIGNAL", Command::Signal(pattern).encode(4)),
-        ("PING", Command::Ping(0x0102_0304_0506_0708).encode(5)),
-        ("PONG", packet(&Reply::Pong(0x0102_0304_0506_0708), 5, 5)),
-        ("ABORT", Command::Abort.encode(6)),
-        ("EVENT", event.encode().to_vec()),
-    ] {
-        assert_eq!(hex(&vector(name)), hex(&bytes), "vector {name}");
-    }
+    assert_eq!(hex(&vector("EVENT")), hex(&reader.seal_event(&event)));
+    assert_eq!(host.open_event(&vector("EVENT")), Ok(event));
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -169,7 +240,7 @@ fn malformed_packets_are_refused_by_name() {
     for (bytes, error) in [
         (forged(0, b'X'), E::BadMagic),
         (forged(4, 2), E::UnsupportedVersion(2)),
-        (forged(6, 1), E::UnsupportedFlags(1)),
+        (forged(6, 2), E::UnsupportedFlags(2)),
         (
             forged(7, 1),
             E::ReservedNotZero {
@@ -246,6 +317,7 @@ fn refused(kind: u8, payload: &[u8]) -> ProtocolError {
         kind,
         sequence: 0,
         answers: 0,
+        sealed: false,
         payload,
     })
     .unwrap_err()
@@ -303,10 +375,10 @@ fn malformed_frames_are_refused_by_field() {
         bytes[at] = value;
         refused(Reply::FRAME, &bytes)
     };
-    assert_eq!(with(17, 3), unknown("light", 3));
-    assert_eq!(with(19, 2), unknown("format", 2));
+    assert_eq!(with(37, 3), unknown("light", 3));
+    assert_eq!(with(39, 2), unknown("format", 2));
     assert_eq!(
-        with(24, 3),
+        with(44, 3),
         E::BadDimensions {
             width: 3,
             height: 1,
@@ -314,36 +386,38 @@ fn malformed_frames_are_refused_by_field() {
         }
     );
     assert_eq!(
-        with(27, 0xff),
+        with(47, 0xff),
         E::BadDimensions {
             width: 0xff00_0002,
             height: 1,
             pixels: 2
         }
     );
-    assert_eq!(
-        with(32, 1),
-        E::ReservedNotZero {
+    assert_eq!(with(16, 3), unknown("purpose", 3));
+    for (at, field) in [(17, "after purpose"), (20, "id of a trial")] {
+        let reserved = E::ReservedNotZero {
             message: "FRAME",
-            field: "after height"
-        }
-    );
+            field,
+        };
+        assert_eq!(with(at, 1), reserved);
+    }
     let short = E::TooShort {
         message: "FRAME",
         field: "exposure",
     };
-    assert_eq!(refused(Reply::FRAME, &payload[..20]), short);
+    assert_eq!(refused(Reply::FRAME, &payload[..40]), short);
 }
 
 #[test]
 fn impossible_plan_on_the_wire_is_refused() {
     let arm = |shots: &[u8], count| {
-        let payload = [&[0; 16][..], &[count, 0, 0, 0], shots].concat();
+        let payload = [&[0; 36][..], &[count, 0, 0, 0], shots].concat();
         let payload = zeroize::Zeroizing::new(payload);
         Command::parse(&Packet {
             kind: 0x02,
             sequence: 0,
             answers: 0,
+            sealed: false,
             payload,
         })
         .unwrap_err()
@@ -373,45 +447,43 @@ fn malformed_events_are_refused_by_field() {
         sequence: 1,
         uptime_ms: 2,
     };
-    let good = event.encode();
+    let (head, body) = event.parts();
+    let good = [&head[..], &body, &[0; 16]].concat();
     let with = |at: usize, value: u8| {
-        let mut bytes = good;
+        let mut bytes = good.clone();
         bytes[at] = value;
-        let crc = crc32c::crc32c(&bytes[..12]);
-        bytes[12..].copy_from_slice(&crc.to_le_bytes());
-        ReaderEvent::parse(&bytes).unwrap_err()
+        let (_, sequence, opened) = ReaderEvent::split(&bytes)?;
+        ReaderEvent::parse(sequence, &opened)
     };
-    let unknown = |field, value| ProtocolError::UnknownValue {
-        message: "event",
-        field,
-        value,
-    };
-    assert_eq!(with(0, 2), ProtocolError::UnsupportedVersion(2));
-    assert_eq!(with(1, 9), unknown("kind", 9));
-    assert_eq!(with(2, 1), unknown("detail", 1));
-    assert_eq!(
-        with(3, 1),
-        ProtocolError::ReservedNotZero {
+    assert_eq!(with(0, 1), Ok(event));
+    let unknown = |field, value| {
+        Err(ProtocolError::UnknownValue {
             message: "event",
-            field: "byte 3"
-        }
-    );
-    let mut damaged = good;
-    damaged[5] ^= 1;
-    assert_eq!(
-        ReaderEvent::parse(&damaged),
-        Err(ProtocolError::CrcMismatch)
-    );
+            field,
+            value,
+        })
+    };
+    let reserved = |field| {
+        Err(ProtocolError::ReservedNotZero {
+            message: "event",
+            field,
+        })
+    };
+    assert_eq!(with(0, 2), Err(ProtocolError::UnsupportedVersion(2)));
+    assert_eq!(with(8, 9), unknown("kind", 9));
+    assert_eq!(with(9, 1), unknown("detail", 1));
+    assert_eq!(with(3, 1), reserved("after version"));
+    assert_eq!(with(10, 1), reserved("after detail"));
     let short = ProtocolError::TooShort {
         message: "event",
-        field: "crc",
+        field: "sealed part",
     };
-    assert_eq!(ReaderEvent::parse(&good[..15]), Err(short));
+    assert_eq!(ReaderEvent::split(&good[..31]), Err(short));
     let long = ProtocolError::TooLong {
         message: "event",
         extra: 1,
     };
-    assert_eq!(ReaderEvent::parse(&[&good[..], &[0]].concat()), Err(long));
+    assert_eq!(ReaderEvent::split(&[&good[..], &[0]].concat()), Err(long));
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): enough to make reproducible bytes.
@@ -430,6 +502,19 @@ fn feed_all(bytes: &[u8]) {
     fuzz_frame(bytes);
     fuzz_event(bytes);
     fuzz_script(bytes);
+    claim::fuzz_claim(bytes);
+    fuzz_connected(bytes);
+}
+
+fn claim() -> claim::Claim {
+    let birth = crate::Maker::development().device("0001");
+    let (key, _) = crypto::SigningKey::generate();
+    let firmware = claim::FirmwareStatement::issue(&birth.key, ("1.2.3", 1), [7; 32], key.public());
+    claim::Claim {
+        model: birth.model,
+        device: birth.device,
+        firmware,
+    }
 }
 
 #[test]
@@ -437,7 +522,7 @@ fn fuzz_smoke_random_and_mutated_inputs_do_not_panic() {
     let mut state = 20_260_101;
     let frame = Frame::new(example_shot(), 9, 5, vec![1; 45]).unwrap();
     let arm = Command::Arm {
-        nonce: [1; 16],
+        ticket: [1; 16].into(),
         plan: BurstPlan::coded([1; 8]),
     }
     .encode(1);
@@ -446,13 +531,8 @@ fn fuzz_smoke_random_and_mutated_inputs_do_not_panic() {
         [&[0x02][..], &arm[HEADER_LEN..]].concat(),
         [&[0x81][..], &example_info().encode()].concat(),
         encode_frame([1; 16], 0, &frame).to_vec(),
-        ReaderEvent {
-            kind: EventKind::Button,
-            sequence: 0,
-            uptime_ms: 0,
-        }
-        .encode()
-        .to_vec(),
+        [&[1, 0, 0, 0, 7, 0, 0, 0, 2, 0, 0, 0][..], &[0; 20]].concat(),
+        claim().encode(),
         b"PALM 7 L\nHINT too_far\nSLEEP 200\nNAK busy".to_vec(),
     ];
     for round in 0..20_000_usize {
@@ -506,6 +586,15 @@ fn any_plan() -> impl Strategy<Value = BurstPlan> {
     prop::collection::vec(shot, 1..=8).prop_map(|shots| BurstPlan::new(shots).unwrap())
 }
 
+fn any_ticket() -> impl Strategy<Value = Ticket> {
+    let purpose = prop_oneof![
+        Just(Purpose::Trial),
+        any::<[u8; 16]>().prop_map(Purpose::Payment),
+        any::<[u8; 16]>().prop_map(Purpose::Enrolment),
+    ];
+    (any::<Nonce>(), purpose).prop_map(|(nonce, purpose)| Ticket { nonce, purpose })
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let effect = prop_oneof![
         Just(PatternEffect::Blink),
@@ -514,7 +603,12 @@ fn any_command() -> impl Strategy<Value = Command> {
     ];
     prop_oneof![
         Just(Command::Abort),
-        (any::<Nonce>(), any_plan()).prop_map(|(nonce, plan)| Command::Arm { nonce, plan }),
+        (any_ticket(), any_plan()).prop_map(|(ticket, plan)| Command::Arm { ticket, plan }),
+        any::<([u8; 32], [u8; 32], [u8; 32])>().prop_map(|(nonce, x, y)| {
+            let point = [x, y].concat().try_into().unwrap();
+            Command::Connect(Connect { nonce, point })
+        }),
+        Just(Command::SelfTest),
         any::<Nonce>().prop_map(|nonce| Command::Capture { nonce }),
         any::<(u8, u8)>().prop_map(|(version_min, version_max)| {
             Command::Hello {
@@ -562,11 +656,11 @@ proptest! {
     }
 
     #[test]
-    fn frames_come_back(width in 1..40_u32, height in 1..40_u32, nonce: Nonce, index: u8) {
+    fn frames_come_back(width in 1..40_u32, height in 1..40_u32, ticket in any_ticket(), index: u8) {
         let pixels: Vec<u8> = (0..width * height).map(|at| at.to_le_bytes()[0]).collect();
         let frame = Frame::new(example_shot(), width, height, pixels.clone()).unwrap();
-        let image = ImageFrame::parse(encode_frame(nonce, index, &frame)).unwrap();
-        prop_assert_eq!((image.index, image.nonce), (index, nonce));
+        let image = ImageFrame::parse(encode_frame(ticket, index, &frame)).unwrap();
+        prop_assert_eq!((image.index, image.ticket), (index, ticket));
         prop_assert_eq!(image.frame.shot(), example_shot());
         prop_assert_eq!((image.frame.width(), image.frame.height()), (width, height));
         prop_assert_eq!(image.frame.pixels(), pixels);

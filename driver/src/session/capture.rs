@@ -6,7 +6,7 @@ use super::link::{Link, unexpected};
 use super::{CancelToken, ReaderError};
 use crate::burst::{BurstPlan, Frame};
 use crate::clock::Deadline;
-use crate::protocol::{Command, ImageFrame, Nonce, ProtocolError, Reply};
+use crate::protocol::{Command, ImageFrame, ProtocolError, Reply, Ticket};
 
 enum State {
     Arm,
@@ -18,17 +18,18 @@ enum State {
 pub(super) fn run(
     link: &mut Link,
     plan: &BurstPlan,
-    nonce: Nonce,
+    ticket: Ticket,
     deadline: Deadline,
     cancel: &CancelToken,
 ) -> Result<Vec<Frame>, ReaderError> {
+    let nonce = ticket.nonce;
     let mut frames = Vec::with_capacity(plan.shots().len());
     let mut state = State::Arm;
     loop {
         state = match state {
             State::Arm => {
                 let command = Command::Arm {
-                    nonce,
+                    ticket,
                     plan: plan.clone(),
                 };
                 match link.ask(&command, deadline, cancel)? {
@@ -43,7 +44,7 @@ pub(super) fn run(
             State::Frames => {
                 match link.reply(deadline, cancel)? {
                     Reply::Frame(image) => {
-                        frames.push(expected_frame(plan, nonce, &frames, image)?)
+                        frames.push(expected_frame(plan, ticket, &frames, image)?)
                     }
                     other => return Err(unexpected("FRAME", &other)),
                 }
@@ -74,17 +75,20 @@ pub(super) fn run(
 /// The frame, if it is of this capture and answers the shot that is due.
 fn expected_frame(
     plan: &BurstPlan,
-    nonce: Nonce,
+    ticket: Ticket,
     before: &[Frame],
     image: ImageFrame,
 ) -> Result<Frame, ProtocolError> {
     let ImageFrame {
         index,
-        nonce: carried,
+        ticket: carried,
         frame,
     } = image;
-    if carried != nonce {
+    if carried.nonce != ticket.nonce {
         return Err(ProtocolError::WrongNonce);
+    }
+    if carried.purpose != ticket.purpose {
+        return Err(ProtocolError::WrongPurpose);
     }
     let due = plan.shots().get(before.len());
     if usize::from(index) != before.len() || due != Some(&frame.shot()) {

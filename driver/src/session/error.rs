@@ -1,6 +1,6 @@
 //! What goes wrong with a reader, for the operator.
 
-use crate::protocol::{NakCode, ProtocolError};
+use crate::protocol::{AttestError, NakCode, ProtocolError};
 use crate::transport::TransportError;
 
 /// Why the reader did not do what it was asked. What to tell the *customer* is a [`super::Hint`].
@@ -20,6 +20,9 @@ pub enum ReaderError {
     /// The reader was unplugged or lost power. Remedy: plug it in; wait for hot-plug and open anew.
     #[error("the reader is gone: plug it in again")]
     Gone,
+    /// The reader could not prove who made it and what it runs. Remedy: in the inner error.
+    #[error("the reader is not trusted: {0}")]
+    NotTrusted(AttestError),
     /// The reader sent what the protocol does not allow, twice. Remedy: in the inner error.
     #[error("the reader broke the protocol: {0}")]
     Protocol(ProtocolError),
@@ -44,14 +47,36 @@ impl ReaderError {
                 NakCode::BadArgument
                 | NakCode::BadSequence
                 | NakCode::Busy
+                | NakCode::ConnectFirst
                 | NakCode::HelloFirst
                 | NakCode::Malformed
                 | NakCode::NotArmed
+                | NakCode::NotAuthentic
                 | NakCode::SensorFault
                 | NakCode::Other(_) => true,
             },
-            Self::Cancelled | Self::Denied | Self::Gone => false,
+            Self::Cancelled | Self::Denied | Self::Gone | Self::NotTrusted(_) => false,
         }
+    }
+
+    /// Whether both sides disagree about the session itself, so that only a new one helps.
+    pub(super) fn is_stale_session(self) -> bool {
+        matches!(
+            self,
+            Self::Protocol(ProtocolError::NotAuthentic | ProtocolError::NotSealed(_))
+                | Self::Refused(
+                    NakCode::BadSequence
+                        | NakCode::ConnectFirst
+                        | NakCode::HelloFirst
+                        | NakCode::NotAuthentic
+                )
+        )
+    }
+}
+
+impl From<AttestError> for ReaderError {
+    fn from(error: AttestError) -> Self {
+        Self::NotTrusted(error)
     }
 }
 

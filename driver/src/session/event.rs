@@ -23,6 +23,16 @@ impl From<EventKind> for Event {
     }
 }
 
+impl From<Event> for EventKind {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Button => Self::Button,
+            Event::Hand(state) => Self::Hand(state),
+            Event::Tamper => Self::Tamper,
+        }
+    }
+}
+
 /// One thing to ask of the customer. Words, icons and tones for it are the page's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {

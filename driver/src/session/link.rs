@@ -1,13 +1,16 @@
-//! Packets over a transport: numbered commands out, checked replies in. No recovery here.
+//! Packets over a transport: numbered commands out, checked replies in, both sealed once the session is secure. No
+//! recovery here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CancelToken, Event, ReaderError};
 use crate::clock::{Clock, Deadline};
-use crate::limits::{CANCEL_SLICE, RECOVERY_TIMEOUT, RESYNC_MESSAGES_MAX, SILENCE_MAX};
-use crate::protocol::{CONTROL_ABORT, Command, Decoder, PAYLOAD_MAX, ProtocolError};
-use crate::protocol::{Packet, ReaderEvent, Reply};
+use crate::limits::{CANCEL_SLICE, KEEP_ALIVE, RECOVERY_TIMEOUT, RESYNC_MESSAGES_MAX, SILENCE_MAX};
+use crate::protocol::{
+    CONTROL_ABORT, Channel, Command, Decoder, PACKETS_MAX, PAYLOAD_MAX, Packet, ProtocolError,
+    ProtocolError as E, Reply,
+};
 use crate::transport::{Control, Recovery, Transport, TransportError};
 
 #[derive(Debug)]
@@ -15,11 +18,17 @@ pub(super) struct Link {
     transport: Box<dyn Transport>,
     clock: Arc<dyn Clock>,
     decoder: Decoder,
+    /// The keys, once CONNECT was answered; HELLO throws them away.
+    channel: Option<Channel>,
     /// Sequence number of the last command. Never starts over, so that an answer to an old
     /// command is never taken for an answer to a new one. Never 0 once something was sent.
     sent: u32,
     /// Sequence number the next packet must carry.
     due: u32,
+    /// Sequence number of the last event that was believed in this session.
+    event_heard: Option<u32>,
+    /// When the reader last said something that was believed.
+    heard_at: Duration,
 }
 
 impl Link {
@@ -28,9 +37,17 @@ impl Link {
             transport,
             clock,
             decoder: Decoder::new(PAYLOAD_MAX),
+            channel: None,
             sent: 0,
             due: 0,
+            event_heard: None,
+            heard_at: Duration::ZERO,
         }
+    }
+
+    /// Whether the reader has said nothing for so long that it may have forgotten the session.
+    pub(super) fn is_silent(&self) -> bool {
+        self.clock.now().saturating_sub(self.heard_at) >= KEEP_ALIVE
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -55,7 +72,30 @@ impl Link {
     ) -> Result<(), ReaderError> {
         self.sent = self.sent.wrapping_add(1).max(1);
         let left = deadline.left(&*self.clock).ok_or(ReaderError::TimedOut)?;
-        Ok(self.transport.bulk_out(&command.encode(self.sent), left)?)
+        let message = if command.is_clear() {
+            command.encode(self.sent)
+        } else {
+            let channel = self.channel.as_ref();
+            let channel = channel.ok_or_else(|| ProtocolError::NotSealed(command.kind()))?;
+            channel.seal(command.kind(), self.sent, 0, &command.payload())
+        };
+        Ok(self.transport.bulk_out(&message, left)?)
+    }
+
+    /// Throws the session's keys away, before HELLO.
+    pub(super) fn disconnect(&mut self) {
+        self.channel = None;
+        self.event_heard = None;
+    }
+
+    /// From here on everything is sealed.
+    pub(super) fn secure(&mut self, channel: Channel) {
+        self.channel = Some(channel);
+    }
+
+    /// Whether so much was said under these keys that new ones are due.
+    pub(super) fn is_worn(&self) -> bool {
+        self.channel.is_some() && self.sent.max(self.due) >= PACKETS_MAX
     }
 
     /// The next reply to the last command, in sequence.
@@ -84,7 +124,14 @@ impl Link {
         self.send(command, deadline)?;
         for _ in 0..RESYNC_MESSAGES_MAX {
             let packet = match self.packet(deadline, &CancelToken::new()) {
+                Ok(packet) if self.is_past(&packet) => continue,
                 Ok(packet) => packet,
+                // Within a session, no abort helps against these: it is made anew.
+                Err(error @ ReaderError::Protocol(E::NotSealed(_) | E::NotAuthentic))
+                    if self.channel.is_some() =>
+                {
+                    return Err(error);
+                }
                 Err(ReaderError::Protocol(_)) => continue,
                 Err(error) => return Err(error),
             };
@@ -125,8 +172,20 @@ impl Link {
                 Err(TransportError::TimedOut) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            match ReaderEvent::parse(bytes) {
-                Ok(event) => return Ok(Some(event.kind.into())),
+            let heard = self.event_heard;
+            let event = match &self.channel {
+                Some(channel) => channel.open_event(bytes),
+                None => Err(E::NotAuthentic),
+            };
+            match event {
+                Ok(event) if heard.is_some_and(|heard| event.sequence <= heard) => {
+                    tracing::warn!("an event that came again was dropped");
+                }
+                Ok(event) => {
+                    self.event_heard = Some(event.sequence);
+                    self.heard_at = self.clock.now();
+                    return Ok(Some(event.kind.into()));
+                }
                 Err(error) => tracing::warn!(%error, "unreadable event dropped"),
             }
             if left.is_zero() {
@@ -150,9 +209,25 @@ impl Link {
             };
             silence = Deadline::after(&*self.clock, SILENCE_MAX);
             if let Some(packet) = self.decoder.push(read.bytes, read.last)? {
+                let packet = self.opened(packet)?;
+                self.heard_at = self.clock.now();
                 return Ok(packet);
             }
         }
+    }
+
+    fn opened(&self, packet: Packet) -> Result<Packet, ProtocolError> {
+        match &self.channel {
+            Some(channel) => channel.open(packet),
+            // What is left of an earlier session.
+            None if packet.sealed => Err(E::NotAuthentic),
+            None => Ok(packet),
+        }
+    }
+
+    /// Whether this is a sealed packet of earlier in this session, sent again by somebody.
+    fn is_past(&self, packet: &Packet) -> bool {
+        self.channel.is_some() && packet.sequence < self.due
     }
 
     /// Whether this answers the last command; 0 is the answer to one too damaged to be numbered.

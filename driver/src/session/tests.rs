@@ -6,8 +6,13 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::emulator::sensor::{Exposure, Sensor, Subject, TestPattern};
 use crate::emulator::{EmulatorConfig, EmulatorHandle};
-use crate::protocol::{HandState, NakCode, ProtocolError};
+use crate::protocol::{HandState, NakCode, Nonce, Packet, ProtocolError};
 use crate::transport::{BulkRead, Control, Recovery, TransportError};
+use liar::Liar;
+
+mod explore;
+mod faults;
+mod liar;
 
 const NONCE: Nonce = [0xa5; 16];
 const AMPLE: Duration = Duration::from_secs(10);
@@ -65,7 +70,7 @@ impl Bench {
 
     fn open_over(&self, wrap: impl FnOnce(Box<dyn Transport>) -> Box<dyn Transport>) -> Reader {
         let transport = wrap(Box::new(self.emulator.transport().unwrap()));
-        Reader::open_with_clock(transport, self.clock.clone()).unwrap()
+        Reader::open_with_clock(transport, &Trust::development(), self.clock.clone()).unwrap()
     }
 
     fn say(&self, script: &str) {
@@ -113,10 +118,10 @@ fn capture_returns_what_the_lens_saw_byte_for_byte() {
 
 #[test]
 fn message_of_whole_packets_does_not_hang() {
-    // Header 24 + frame header 36 + pixels, a multiple of 512, also of the 64 KiB transfer.
+    // Header 24 + frame header 52 + pixels + tag 16, a multiple of 512, also of the 64 KiB transfer.
     for len in [512_u32, 1024, 65_536, 131_072] {
-        let bench = Bench::new(4, (len - 60) / 4);
-        assert_eq!((len - 60) % 4, 0);
+        let bench = Bench::new(4, (len - 92) / 4);
+        assert_eq!((len - 92) % 4, 0);
         let mut reader = bench.open();
         let frames = capture(&mut reader).unwrap();
         assert_seen(&bench, &frames);
@@ -189,21 +194,21 @@ fn damaged_lost_or_repeated_message_is_made_good() {
 #[test]
 fn damage_in_both_attempts_is_reported_by_name() {
     // Messages: ACK to ARM, first frame (struck), for DROP the second frame; ACK to ABORT, ACK to
-    // ARM, first frame (struck). Sequence numbers go on from INFO, which is 0.
+    // ARM, first frame (struck). Sequence numbers go on from CONNECTED, which is 1.
     for (script, error) in [
         ("CORRUPT 2\nCORRUPT 5", ProtocolError::CrcMismatch),
         (
             "DROP 2\nDROP 6",
             ProtocolError::MissingPacket {
-                expected: 6,
-                got: 7,
+                expected: 7,
+                got: 8,
             },
         ),
         (
             "DUPLICATE 2\nDUPLICATE 5",
             ProtocolError::DuplicatePacket {
-                expected: 6,
-                got: 5,
+                expected: 7,
+                got: 6,
             },
         ),
     ] {
@@ -286,7 +291,7 @@ fn reader_that_answers_nothing_is_given_up_and_taken_back_when_it_answers() {
 }
 
 type Before = Box<dyn FnMut() -> Result<(), TransportError> + Send>;
-type Alter = Box<dyn FnMut(&mut [u8]) + Send>;
+type Alter = Box<dyn FnMut(&mut Vec<u8>) + Send>;
 
 /// A cable with a will of its own.
 struct Hooked {
@@ -346,34 +351,37 @@ fn hooked(bench: &Bench, before: Before, alter: Alter) -> Reader {
     })
 }
 
-/// Changes one byte of every packet of this type and makes the checksum right again: not damage,
-/// but a reader that does not do as it was told.
-fn forge(bench: &Bench, kind: u8, at: usize, flip: u8) -> Reader {
-    let alter = move |bytes: &mut [u8]| {
-        if bytes.get(5) == Some(&kind) {
-            bytes[at] ^= flip;
-            let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &bytes[24..]);
-            bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+/// A reader that is trusted and does not do as it was told: one byte of what every packet of this type says is another.
+fn lying(bench: &Bench, kind: u8, at: usize, flip: u8) -> Reader {
+    let alter = move |packet: &mut Packet| {
+        if packet.kind == kind {
+            match packet.payload.get_mut(at) {
+                Some(byte) => *byte ^= flip,
+                None => packet.kind ^= flip,
+            }
         }
     };
-    hooked(bench, Box::new(|| Ok(())), Box::new(alter))
+    let alter = Box::new(alter);
+    bench.open_over(|inner| Box::new(Liar::new(inner, "TEST", alter)))
 }
+
+/// Stands for the packet's type in [`lying`].
+const TYPE: usize = usize::MAX;
 
 #[test]
 fn reader_that_answers_something_else_is_refused_by_name() {
     use ProtocolError as E;
     for (kind, at, flip, error) in [
-        (0x84, 24, 1, E::WrongNonce),
-        (0x84, 24 + 16, 1, E::WrongShot { index: 1 }), // another place in the burst
-        (0x84, 24 + 18, 1, E::WrongShot { index: 0 }), // other LEDs than the host drew
-        (0x84, 24 + 20, 1, E::WrongShot { index: 0 }), // another exposure
-        (0x85, 24, 1, E::WrongNonce),
-        (0x85, 24 + 16, 2, E::WrongShot { index: 7 }), // seven frames announced, five sent
-        (0x84, 5, 0x84 ^ 0x10, E::UnknownType(0x10)),
-        (0x85, 6, 1, E::UnsupportedFlags(1)), // encrypted, which this session is not
+        (0x84, 0, 1, E::WrongNonce),
+        (0x84, 36, 1, E::WrongShot { index: 1 }), // another place in the burst
+        (0x84, 38, 1, E::WrongShot { index: 0 }), // other LEDs than the host drew
+        (0x84, 40, 1, E::WrongShot { index: 0 }), // another exposure
+        (0x85, 0, 1, E::WrongNonce),
+        (0x85, 16, 2, E::WrongShot { index: 7 }), // seven frames announced, five sent
+        (0x84, TYPE, 0x84 ^ 0x10, E::UnknownType(0x10)),
         (
             0x85,
-            5,
+            TYPE,
             0x85 ^ 0x82,
             E::TooLong {
                 message: "ACK",
@@ -382,7 +390,7 @@ fn reader_that_answers_something_else_is_refused_by_name() {
         ),
     ] {
         let bench = Bench::new(16, 8);
-        let mut reader = forge(&bench, kind, at, flip);
+        let mut reader = lying(&bench, kind, at, flip);
         let error = ReaderError::Protocol(error);
         assert_eq!(
             capture(&mut reader).unwrap_err(),
@@ -463,7 +471,11 @@ fn capture_cancelled_before_it_starts_takes_no_picture() {
 #[test]
 fn cancel_from_another_thread_ends_a_capture_of_a_sleeping_reader() {
     let emulator = EmulatorHandle::new(Box::new(TestPattern::new(64, 48)));
-    let mut reader = Reader::open(Box::new(emulator.transport().unwrap())).unwrap();
+    let mut reader = Reader::open(
+        Box::new(emulator.transport().unwrap()),
+        &Trust::development(),
+    )
+    .unwrap();
     emulator.run_line("SLEEP 600000").unwrap();
     let token = CancelToken::new();
     let outcome = std::thread::scope(|scope| {
@@ -592,7 +604,7 @@ fn burst_left_by_a_crashed_program_is_aborted_at_opening() {
     let deadline = Deadline::after(&*bench.clock, AMPLE);
     let cancel = CancelToken::new();
     let arm = Command::Arm {
-        nonce: NONCE,
+        ticket: NONCE.into(),
         plan: plan(),
     };
     crashed.link.ask(&arm, deadline, &cancel).unwrap();
@@ -604,12 +616,12 @@ fn burst_left_by_a_crashed_program_is_aborted_at_opening() {
     drop(crashed);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let types = Arc::clone(&seen);
-    let note = move |bytes: &mut [u8]| types.lock().unwrap().push(bytes.get(5).copied());
+    let note = move |bytes: &mut Vec<u8>| types.lock().unwrap().push(bytes.get(5).copied());
     let mut reader = hooked(&bench, Box::new(|| Ok(())), Box::new(note));
     assert_eq!(
         seen.lock().unwrap().as_slice(),
-        [Some(0x81)],
-        "INFO and nothing stale before it"
+        [Some(0x81), Some(0xa0)],
+        "INFO, CONNECTED and nothing stale before them"
     );
     let frames = capture(&mut reader).unwrap();
     assert_seen(&bench, &frames);

@@ -10,7 +10,7 @@ use crate::transport::{Control, Recovery, Transport, TransportError};
 use crate::usb::INTERFACE_CLASS;
 use crate::{
     BurstPlan, CancelToken, EmulatorHandle, Event, Frame, HandState, Reader, ReaderError, Signal,
-    TestPattern,
+    TestPattern, Trust,
 };
 
 const NONCE: [u8; 16] = [9; 16];
@@ -46,12 +46,16 @@ fn pixels(frames: &[Frame]) -> Vec<&[u8]> {
 fn burst_over_urbs_is_the_burst_in_process() {
     let straight = EmulatorHandle::new(Box::new(TestPattern::new(72, 100)));
     straight.run_line("PALM 7").unwrap();
-    let mut reader = Reader::open(Box::new(straight.transport().unwrap())).unwrap();
+    let mut reader = Reader::open(
+        Box::new(straight.transport().unwrap()),
+        &Trust::development(),
+    )
+    .unwrap();
     let expected = capture(&mut reader).unwrap();
 
     let (emulator, _server, transport) = cabled(72, 100);
     emulator.run_line("PALM 7").unwrap();
-    let mut reader = Reader::open(Box::new(transport)).unwrap();
+    let mut reader = Reader::open(Box::new(transport), &Trust::development()).unwrap();
     assert_eq!(reader.info().serial, "EMULATED-1");
     let frames = capture(&mut reader).unwrap();
     assert_eq!(pixels(&frames), pixels(&expected));
@@ -66,7 +70,7 @@ fn message_of_whole_packets_ends_with_an_empty_one() {
     for width in 2048 - overhead - 40..=2048 - overhead + 2 {
         let (emulator, _server, transport) = cabled(width, 1);
         emulator.run_line("PALM 7").unwrap();
-        let mut reader = Reader::open(Box::new(transport)).unwrap();
+        let mut reader = Reader::open(Box::new(transport), &Trust::development()).unwrap();
         let frames = capture(&mut reader).unwrap();
         assert_eq!(frames.len(), 5, "{width}");
     }
@@ -75,7 +79,7 @@ fn message_of_whole_packets_ends_with_an_empty_one() {
 #[test]
 fn events_arrive_and_silence_is_a_timeout_that_loses_nothing() {
     let (emulator, _server, transport) = cabled(8, 8);
-    let mut reader = Reader::open(Box::new(transport)).unwrap();
+    let mut reader = Reader::open(Box::new(transport), &Trust::development()).unwrap();
     assert_eq!(
         reader.next_event(PATIENCE),
         Ok(Some(Event::Hand(HandState::Absent)))
@@ -88,7 +92,7 @@ fn events_arrive_and_silence_is_a_timeout_that_loses_nothing() {
 #[test]
 fn stall_is_cleared_and_the_burst_taken_again() {
     let (emulator, _server, transport) = cabled(64, 48);
-    let mut reader = Reader::open(Box::new(transport)).unwrap();
+    let mut reader = Reader::open(Box::new(transport), &Trust::development()).unwrap();
     emulator.run_script("PALM 7\nSTALL 4").unwrap();
     assert_eq!(capture(&mut reader).unwrap().len(), 5);
 }
@@ -155,7 +159,8 @@ fn unplugged_at_any_transfer_the_reader_is_gone_and_comes_back() {
         let (emulator, server, transport) = cabled(64, 48);
         let script = format!("PALM 7\nUNPLUG {}", gone + 1);
         emulator.run_script(&script).unwrap();
-        let outcome = Reader::open(Box::new(transport)).and_then(|mut reader| capture(&mut reader));
+        let outcome = Reader::open(Box::new(transport), &Trust::development())
+            .and_then(|mut reader| capture(&mut reader));
         if outcome.is_ok() {
             break;
         }
@@ -163,7 +168,7 @@ fn unplugged_at_any_transfer_the_reader_is_gone_and_comes_back() {
         drop(server);
         emulator.run_script("PLUG\nPALM 7").unwrap();
         let (_server, transport) = plug(&emulator);
-        let mut reader = Reader::open(Box::new(transport)).unwrap();
+        let mut reader = Reader::open(Box::new(transport), &Trust::development()).unwrap();
         assert_eq!(capture(&mut reader).unwrap().len(), 5, "{gone}");
         gone += 1;
     }

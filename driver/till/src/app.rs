@@ -10,7 +10,7 @@ mod paying;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use palm_driver::{Clock, Signal};
+use palm_driver::{Clock, Purpose as Sought, Signal};
 use palm_proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -388,7 +388,14 @@ impl App {
     }
 
     fn arm(&mut self, purpose: Purpose) {
-        self.armed = Some((self.reader.arm(), purpose));
+        let sought = match purpose {
+            Purpose::Enrolment => Sought::Enrolment(self.enrolment_id().to_bytes()),
+            Purpose::Payment => match self.checkout.awaited() {
+                Some(sale) => Sought::Payment(sale.payment.to_bytes()),
+                None => return tracing::error!("no payment waits for a hand"),
+            },
+        };
+        self.armed = Some((self.reader.arm(sought), purpose));
     }
 
     fn disarm(&mut self) {

@@ -138,6 +138,15 @@ impl Checkout {
         &self.state
     }
 
+    /// The sale that waits for a hand.
+    #[must_use]
+    pub fn awaited(&self) -> Option<Sale> {
+        match self.state {
+            State::WaitingForHand { sale, .. } | State::Reading { sale, .. } => Some(sale),
+            _ => None,
+        }
+    }
+
     /// Whether the reader is its own just now, or an outcome is open.
     #[must_use]
     pub fn is_busy(&self) -> bool {

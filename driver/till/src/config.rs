@@ -10,8 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use palm_driver::camera::quirks::Quirks;
-use serde::Deserialize;
+use palm_driver::{
+    Trust,
+    camera::quirks::Quirks,
+    protocol::crypto::{PublicKey, from_hex},
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::limits;
 
@@ -44,7 +48,7 @@ pub struct ServiceConfig {
     pub key: PathBuf,
 }
 
-/// Which reader.
+/// Which reader, and whom it must prove itself to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReaderConfig {
@@ -55,6 +59,18 @@ pub struct ReaderConfig {
     pub accept_unattested: bool,
     /// Quirk file with cameras beside those that are known.
     pub quirks: Option<PathBuf>,
+    /// Makers' roots, each 128 hexadecimal digits as `palm-reader make-keys` prints them.
+    #[serde(default)]
+    pub roots: Vec<HexOf<PublicKey>>,
+    /// SHA-256 of every firmware image that may speak, each 64 hexadecimal digits as `palm-reader attest` prints them.
+    #[serde(default)]
+    pub firmware_allowed: Vec<HexOf<[u8; 32]>>,
+    /// Lowest security version of firmware that may speak.
+    #[serde(default)]
+    pub security_version_min: u32,
+    /// Believe the development root, whose private key is published. The emulated reader has no other.
+    #[serde(default)]
+    pub development: bool,
 }
 
 impl ReaderConfig {
@@ -79,6 +95,58 @@ impl ReaderConfig {
             unusable("write it as driver/src/camera/quirks.toml", Some(said))
         })?;
         Ok(Quirks::shipped().and(own))
+    }
+
+    /// Which readers the till believes.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        Trust {
+            roots: self.roots.iter().map(|root| root.0).collect(),
+            firmware_allowed: self
+                .firmware_allowed
+                .iter()
+                .map(|digest| digest.0)
+                .collect(),
+            security_version_min: self.security_version_min,
+            development: self.development || self.kind == ReaderKind::Emulated,
+        }
+    }
+
+    /// What is missing for a till that could serve anybody.
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        if self.kind == ReaderKind::Camera {
+            let remedy = "write accept_unattested = true to take payments with a camera, which cannot prove that its \
+                          pictures are its own; better, use a palm reader";
+            return (!self.accept_unattested).then_some(("reader.accept_unattested", remedy));
+        }
+        if !self.roots.is_empty() && self.firmware_allowed.is_empty() {
+            let remedy = "list the firmware that may speak; `palm-reader attest` prints a reader's";
+            return Some(("reader.firmware_allowed", remedy));
+        }
+        if self.roots.is_empty() && !self.trust().development {
+            let remedy = "write the root of your reader's maker, so that no other device can feed palms; to try out \
+                          a development reader, write development = true";
+            return Some(("reader.roots", remedy));
+        }
+        None
+    }
+}
+
+/// A value written as hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HexOf<T>(pub T);
+
+impl<'de> Deserialize<'de> for HexOf<PublicKey> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for HexOf<[u8; 32]> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        from_hex(&text).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -185,10 +253,8 @@ impl Config {
                           login, so they are for this machine only";
             return Err(value("pages.listen", remedy));
         }
-        if config.reader.kind == ReaderKind::Camera && !config.reader.accept_unattested {
-            let remedy = "write accept_unattested = true to take payments with a camera, which cannot prove that its \
-                          pictures are its own; better, use a palm reader";
-            return Err(value("reader.accept_unattested", remedy));
+        if let Some((key, remedy)) = config.reader.lacks() {
+            return Err(value(key, remedy));
         }
         config.settle_paths(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)

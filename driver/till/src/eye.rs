@@ -6,8 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use palm_driver::{
-    BurstPlan, Bus, Camera, CameraBus, CancelToken, Change, Clock, Event, Frame, Nonce, Reader,
-    ReaderAddress, ReaderError, Signal, TransportError, Watch, camera::quirks::Quirks,
+    BurstPlan, Bus, Camera, CameraBus, CancelToken, Change, Clock, Event, Frame, Reader,
+    ReaderAddress, ReaderError, Signal, Ticket, TransportError, Trust, Watch,
+    camera::quirks::Quirks,
 };
 
 /// Where eyes come and go.
@@ -20,14 +21,14 @@ pub struct Eyes {
 #[derive(Debug)]
 enum Kind {
     Cameras(Watch<CameraBus>, Quirks),
-    Readers(Watch),
+    Readers(Watch, Trust),
 }
 
 impl Eyes {
-    /// The palm readers of `bus`.
+    /// Those palm readers of `bus` that `trust` believes.
     #[must_use]
-    pub fn readers(bus: Box<dyn Bus>, clock: Arc<dyn Clock>) -> Self {
-        let kind = Kind::Readers(Watch::with_clock(bus, Arc::clone(&clock)));
+    pub fn readers(bus: Box<dyn Bus>, trust: Trust, clock: Arc<dyn Clock>) -> Self {
+        let kind = Kind::Readers(Watch::with_clock(bus, Arc::clone(&clock)), trust);
         Self { kind, clock }
     }
 
@@ -47,7 +48,7 @@ impl Eyes {
     ) -> Result<Option<Change>, TransportError> {
         match &mut self.kind {
             Kind::Cameras(watch, _) => watch.next_change(timeout, cancel),
-            Kind::Readers(watch) => watch.next_change(timeout, cancel),
+            Kind::Readers(watch, _) => watch.next_change(timeout, cancel),
         }
     }
 
@@ -55,8 +56,8 @@ impl Eyes {
         let clock = Arc::clone(&self.clock);
         match &mut self.kind {
             Kind::Cameras(_, quirks) => Camera::open(address, quirks, clock).map(Eye::camera),
-            Kind::Readers(watch) => {
-                Reader::open_with_clock(watch.open(address)?, clock).map(Eye::reader)
+            Kind::Readers(watch, trust) => {
+                Reader::open_with_clock(watch.open(address)?, trust, clock).map(Eye::reader)
             }
         }
     }
@@ -92,17 +93,17 @@ impl Eye {
         }
     }
 
-    /// A camera takes what it can and knows neither plan nor nonce.
+    /// A camera takes what it can and knows neither plan nor ticket.
     pub(crate) fn capture(
         &mut self,
         plan: &BurstPlan,
-        nonce: Nonce,
+        ticket: Ticket,
         timeout: Duration,
         cancel: &CancelToken,
     ) -> Result<Vec<Frame>, ReaderError> {
         match self {
             Self::Camera(camera) => camera.capture(timeout, cancel),
-            Self::Reader(reader) => reader.capture(plan, nonce, timeout, cancel),
+            Self::Reader(reader) => reader.capture(plan, ticket, timeout, cancel),
         }
     }
 

@@ -18,7 +18,7 @@ use std::{
 };
 
 use palm_driver::{
-    BurstPlan, CancelToken, Change, Clock, Event, Frame, HandState, Hint, ReaderAddress,
+    BurstPlan, CancelToken, Change, Clock, Event, Frame, HandState, Hint, Purpose, ReaderAddress,
     ReaderError, Signal,
 };
 use palm_models::{
@@ -89,7 +89,11 @@ impl fmt::Debug for Capture {
 }
 
 enum Order {
-    Arm { ticket: Ticket, cancel: CancelToken },
+    Arm {
+        ticket: Ticket,
+        purpose: Purpose,
+        cancel: CancelToken,
+    },
     Disarm,
     Signal(Signal),
 }
@@ -145,13 +149,15 @@ impl ReaderHandle {
         })
     }
 
-    /// Lets the reader take one capture. News about it carry the ticket that is given back.
-    pub fn arm(&mut self) -> Ticket {
+    /// Lets the reader take one capture for this payment or enrolment, which comes back inside every frame. News about
+    /// it carry the ticket that is given back.
+    pub fn arm(&mut self, purpose: Purpose) -> Ticket {
         self.ticket = Ticket(self.ticket.0 + 1);
         let cancel = CancelToken::new();
         self.armed = Some(cancel.clone());
         self.order(Order::Arm {
             ticket: self.ticket,
+            purpose,
             cancel,
         });
         self.ticket
@@ -222,6 +228,7 @@ impl From<ReaderError> for Lost {
 
 struct Armed {
     ticket: Ticket,
+    purpose: Purpose,
     cancel: CancelToken,
 }
 
@@ -358,8 +365,16 @@ impl Owner {
     fn obey(&mut self, reader: &mut Eye) -> Result<(), Lost> {
         loop {
             match self.inbox.try_recv() {
-                Ok(Order::Arm { ticket, cancel }) => {
-                    self.armed = Some(Armed { ticket, cancel });
+                Ok(Order::Arm {
+                    ticket,
+                    purpose,
+                    cancel,
+                }) => {
+                    self.armed = Some(Armed {
+                        ticket,
+                        purpose,
+                        cancel,
+                    });
                     show(reader, Signal::Ready)?;
                     self.guide()?;
                 }
@@ -406,21 +421,26 @@ impl Owner {
     }
 
     fn capture(&mut self, reader: &mut Eye) -> Result<(), Lost> {
-        let Some(Armed { ticket, cancel }) = self.armed.take() else {
+        let Some(armed) = self.armed.take() else {
             return Ok(());
         };
+        let Armed {
+            ticket,
+            purpose,
+            ref cancel,
+        } = armed;
         if cancel.is_cancelled() {
             return Ok(());
         }
         self.say(News::Reading(ticket))?;
-        match self.take(reader, &cancel)? {
+        match self.take(reader, purpose, cancel)? {
             Taken::Template(capture) => {
                 self.lift_due = true;
                 self.say(News::Captured(ticket, capture))?;
             }
             Taken::Cancelled => show(reader, Signal::Off)?,
             Taken::Again(guidance) => {
-                self.armed = Some(Armed { ticket, cancel });
+                self.armed = Some(armed);
                 self.say(News::Guide(ticket, guidance))?;
                 if let Some(event) = reader.next_event(limits::REPEAT_PAUSE)? {
                     self.noticed(event)?;
@@ -430,16 +450,22 @@ impl Owner {
         Ok(())
     }
 
-    fn take(&mut self, reader: &mut Eye, cancel: &CancelToken) -> Result<Taken, ReaderError> {
+    fn take(
+        &mut self,
+        reader: &mut Eye,
+        purpose: Purpose,
+        cancel: &CancelToken,
+    ) -> Result<Taken, ReaderError> {
         let (mut nonce, mut code) = ([0; NONCE_BYTES], [0; 8]);
         (self.entropy)(&mut nonce);
         (self.entropy)(&mut code);
         let began = self.clock.now();
         let plan = BurstPlan::coded(code);
-        let frames = match reader.capture(&plan, nonce, limits::CAPTURE_TIMEOUT, cancel) {
+        let ticket = palm_driver::Ticket { nonce, purpose };
+        let frames = match reader.capture(&plan, ticket, limits::CAPTURE_TIMEOUT, cancel) {
             Ok(frames) => frames,
             Err(ReaderError::Cancelled) => return Ok(Taken::Cancelled),
-            Err(ReaderError::Gone) => return Err(ReaderError::Gone),
+            Err(error @ (ReaderError::Gone | ReaderError::NotTrusted(_))) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "capture failed");
                 return Ok(Taken::Again(Guidance::ONCE_MORE));

@@ -210,7 +210,7 @@ fn eyes_of(
         }
         ReaderKind::Usb => {
             let bus = Box::new(UsbBus::new());
-            Ok((Eyes::readers(bus, Arc::clone(clock)), None))
+            Ok((Eyes::readers(bus, reader.trust(), Arc::clone(clock)), None))
         }
         ReaderKind::Emulated => {
             let serial = "EMULATED-1".to_owned();
@@ -220,7 +220,10 @@ fn eyes_of(
             };
             let emulator = EmulatorHandle::with_config(Box::<SyntheticSensor>::default(), config);
             let bus = Box::new(EmulatedBus::new(vec![emulator.clone()]));
-            Ok((Eyes::readers(bus, Arc::clone(clock)), Some(emulator)))
+            Ok((
+                Eyes::readers(bus, reader.trust(), Arc::clone(clock)),
+                Some(emulator),
+            ))
         }
     }
 }

@@ -10,7 +10,7 @@ use palm_driver::usb::UsbBus;
 use palm_driver::usbip::vhci::Plugged;
 use palm_driver::{
     BurstPlan, Bus, CancelToken, EmulatorConfig, EmulatorHandle, Frame, Listing, Reader,
-    ReaderAddress, ReaderError, SystemClock, Transport,
+    ReaderAddress, ReaderError, SystemClock, Transport, Trust,
 };
 
 use crate::bare::{Plug, Spigot};
@@ -232,7 +232,7 @@ impl Rig {
 
 /// The one place where a session begins: what it needs besides a transport is added here.
 pub(crate) fn greet(transport: Box<dyn Transport>) -> Result<Reader, ReaderError> {
-    Reader::open(transport)
+    Reader::open(transport, &Trust::development())
 }
 
 pub(crate) fn plan() -> BurstPlan {

@@ -166,9 +166,18 @@ impl App {
         }
     }
 
-    fn keep(&mut self, capture: Option<Box<Capture>>) {
+    fn batch(&mut self) -> &mut Batch {
         let fill = &mut *self.entropy;
-        let batch = self.batch.get_or_insert_with(|| Box::new(Batch::new(fill)));
+        self.batch.get_or_insert_with(|| Box::new(Batch::new(fill)))
+    }
+
+    /// The enrolment that the samples now taken belong to.
+    pub(super) fn enrolment_id(&mut self) -> RequestId {
+        self.batch().enrol_id
+    }
+
+    fn keep(&mut self, capture: Option<Box<Capture>>) {
+        let batch = self.batch();
         if batch.captures.len() < SAMPLES_MAX {
             batch.captures.extend(capture.map(|capture| *capture));
         }

@@ -82,6 +82,33 @@ fn camera_is_taken_when_it_is_allowed_by_name_and_its_quirks_are_read() {
 }
 
 #[test]
+fn reader_over_usb_needs_a_root_and_a_list_of_firmware() {
+    let usb =
+        |lines: &str| EXAMPLE.replace("kind = \"emulated\"", &format!("kind = \"usb\"\n{lines}"));
+    let root = "ab".repeat(64);
+    let digest = "cd".repeat(32);
+    for (lines, expected) in [
+        ("", "reader.roots: write the root"),
+        (
+            &format!("roots = [\"{root}\"]"),
+            "reader.firmware_allowed: list",
+        ),
+        ("roots = [\"abc\"]", "not 128 hexadecimal digits"),
+        ("firmware_allowed = [\"xx\"]", "not 64 hexadecimal digits"),
+    ] {
+        let said = refusal(&usb(lines));
+        assert!(said.contains(expected), "{lines}: {said}");
+    }
+    let lines = format!("roots = [\"{root}\"]\nfirmware_allowed = [\"{digest}\"]");
+    let config = Config::parse(&usb(&lines), Path::new("/shop/till.toml")).unwrap();
+    let trust = config.reader.trust();
+    assert_eq!(trust.firmware_allowed, [[0xcd; 32]]);
+    assert!(!trust.development, "only when it is asked for");
+    let config = Config::parse(&usb("development = true"), Path::new("/shop/till.toml"));
+    assert_eq!(config.unwrap().reader.trust(), Trust::development());
+}
+
+#[test]
 fn missing_file_says_which() {
     let said = Config::read(Path::new("/nowhere/till.toml"))
         .unwrap_err()
