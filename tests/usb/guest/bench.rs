@@ -5,15 +5,18 @@
 //! pages) runs ten times slower than on a processor; it bounds the ratio from above. Bare and driven bursts alternate
 //! in blocks, and the least of each is compared, because whatever else the host does only adds.
 
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use allocation_counter::measure;
 use anyhow::Context;
 use palm_driver::ReaderError;
 use palm_driver::transport::Recovery;
+use palm_driver::usbip::{Server, UsbIpTransport};
 
 use crate::bare::{Bare, MESSAGES};
-use crate::rig::{PATIENCE, Rig, WHOLE, capture, greet, plan, timed, wait_for};
+use crate::film::Film;
+use crate::rig::{PATIENCE, Rig, SERIAL, WHOLE, capture, emulator, greet, plan, timed, wait_for};
 
 const BLOCKS: usize = 5;
 const BURSTS: usize = 8;
@@ -61,6 +64,30 @@ pub(crate) fn run(kind: &str) -> anyhow::Result<bool> {
     transfers(rig.kind(), bare, driven, cpu, allocations)?;
     plugging(&mut rig)?;
     recovery(&mut rig)?;
+    Ok(true)
+}
+
+/// The same burst on this machine's own processor, over USB/IP in user space: driver and emulated reader together,
+/// without a kernel and without emulation. No ratio: a socket is no USB.
+#[expect(clippy::print_stdout, reason = "the figures")]
+pub(crate) fn user_space() -> anyhow::Result<bool> {
+    let film = Film::new(WHOLE.0, WHOLE.1);
+    let emulator = emulator(SERIAL, &film);
+    let (device, host) = UnixStream::pair()?;
+    let gadget = emulator.gadget().context("the reader is taken")?;
+    let _server = Server::start(gadget, device)?;
+    let mut reader = greet(Box::new(UsbIpTransport::connect(host)?))?;
+    emulator.run_line("PALM 7")?;
+    let mut times = Vec::new();
+    for _ in 0..BLOCKS * BURSTS {
+        let (frames, took) = timed(|| capture(&mut reader, &plan()));
+        film.check(7, &plan(), &frames?)?;
+        times.push(took);
+    }
+    let (least, median) = least_and_median(&mut times)?;
+    println!(
+        r#"{{"bench":"driver","what":"burst","controller":"none","ms_min":{least:.2},"ms_median":{median:.2}}}"#
+    );
     Ok(true)
 }
 
