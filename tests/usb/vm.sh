@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 vm=${CARGO_TARGET_DIR:-$root/target}/usb-vm
 busybox=$vm/tree/bin/busybox
+libraries=$vm/tree/usr/lib/x86_64-linux-gnu:$vm/tree/lib/x86_64-linux-gnu
 
 # kmod and udevd are told by their names what to be.
 kmod() { (exec -a "$1" "$vm/tree/bin/kmod" "${@:2}"); }
@@ -62,7 +63,7 @@ unpack_kernel() {
 with_libraries() {
     local image=$1 program=$2 place=$3 library
     install -D "$program" "$image$place"
-    LD_LIBRARY_PATH=$vm/tree/usr/lib/x86_64-linux-gnu:$vm/tree/lib/x86_64-linux-gnu:$vm/tree/lib/systemd ldd "$program" |
+    LD_LIBRARY_PATH=$libraries:$vm/tree/lib/systemd ldd "$program" |
         grep -o '/[^ ]*' | while read -r library; do
         [ -e "$image/lib64/$(basename "$library")" ] || install -D "$library" "$image/lib64/$(basename "$library")"
     done
@@ -109,7 +110,8 @@ setup() {
         unpack_kernel "$vm"/tree/boot/vmlinuz-*
         touch "$vm/ready"
     fi
-    if [ ! -e "$vm/base.cpio" ] || [ "$here/vm.sh" -nt "$vm/base.cpio" ] || [ "$here/init.sh" -nt "$vm/base.cpio" ]; then
+    # Also where it is missing: then any file is newer.
+    if [ "$here/vm.sh" -nt "$vm/base.cpio" ] || [ "$here/init.sh" -nt "$vm/base.cpio" ]; then
         base_image
     fi
 }
@@ -130,14 +132,14 @@ boot() {
     shift
     local append=$1
     shift
-    LD_LIBRARY_PATH=$vm/tree/usr/lib/x86_64-linux-gnu:$vm/tree/lib/x86_64-linux-gnu \
+    LD_LIBRARY_PATH=$libraries \
         QEMU_MODULE_DIR=$vm/tree/usr/lib/x86_64-linux-gnu/qemu \
         timeout --kill-after=5 "${USB_VM_SECONDS:-240}" \
         "$vm/tree/usr/bin/qemu-system-x86_64" -L "$vm/tree/usr/share/qemu" -L "$vm/tree/usr/share/seabios" \
         -M q35 -accel tcg,thread=multi -cpu max -m 768 -smp 1 -nodefaults -display none -no-reboot -serial stdio \
         -kernel "$vm/vmlinux" -initrd "$scratch/initrd" \
         -append "console=ttyS0 loglevel=2 panic=-1 mitigations=off $append" "$@" </dev/null |
-        tr -d '\r' | tee "$scratch/log" | grep -av '^GUEST-RESULT' || true
+        sed -u 's/\r//g' | tee "$scratch/log" | grep --line-buffered -av '^GUEST-RESULT' || true
     status=$(sed -n 's/^GUEST-RESULT //p' "$scratch/log" | tail -1)
     [ -n "$status" ] || {
         say "the machine ended without a result, or ran out of its ${USB_VM_SECONDS:-240} s"
@@ -155,7 +157,7 @@ case ${1:-} in
         setup
         scratch=$(mktemp -d)
         peer=
-        trap '[ -z "$peer" ] || kill "$peer" 2>/dev/null; rm -rf "$scratch"' EXIT
+        trap '[ -z "$peer" ] || kill "$peer" 2>/dev/null || true; rm -rf "$scratch"' EXIT
         image "$scratch" "$program"
         devices=()
         if [ "$kind" = xhci ]; then

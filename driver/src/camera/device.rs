@@ -1,7 +1,7 @@
 //! One streaming V4L2 device. The only module that names `linuxvideo`; of `rustix` it uses the wait with a deadline.
 //!
-//! `linuxvideo` and not `v4l`: it needs no libclang, so that whoever builds the driver needs no C tools. It does not list
-//! the very first control (Brightness), which is no lamp.
+//! `linuxvideo` and not `v4l`: it needs no libclang, so that whoever builds the driver needs no C tools. It does not
+//! list the very first control (Brightness), which is no lamp.
 
 use std::fmt;
 use std::io;

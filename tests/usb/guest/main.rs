@@ -39,12 +39,13 @@ fn main() -> ExitCode {
         }),
         ["xhci", rest @ ..] => Rig::xhci(rest.contains(&"long"))
             .map(|rig| run(rig, &[faults::CASES, system::XHCI_CASES].concat())),
+        ["bench", "user-space"] => bench::user_space(),
         ["bench", kind] => bench::run(kind),
         ["peer", redir, line] => peer::run(redir, line).map(|()| true),
         ["try-open"] => system::try_open(),
         _ => {
             eprintln!(
-                "usage: usb-guest vhci|xhci [long] | bench vhci|xhci | peer SOCKET SOCKET | try-open"
+                "usage: usb-guest vhci|xhci [long] | bench vhci|xhci|user-space | peer SOCKET SOCKET | try-open"
             );
             Ok(false)
         }
