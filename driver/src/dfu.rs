@@ -212,8 +212,8 @@ pub enum UpdateError {
     /// The reader answers what DFU does not have. Remedy: ask its maker.
     #[error("the reader broke the DFU protocol: {0}")]
     Protocol(ProtocolError),
-    /// The reader refused the file. Remedy: as the status says.
-    #[error("the reader refused the file: {0}")]
+    /// The reader refused the file and waits for another. Remedy: as the status says; replugged, it runs as before.
+    #[error("the reader refused the file: {0}. Replugged, it runs its old firmware")]
     Refused(Status),
     /// The bus. Remedy: as for a session; the update can be begun again.
     #[error(transparent)]
@@ -436,8 +436,12 @@ pub fn update(
     let mut port = match bus.open(serial, Mode::Loader) {
         Ok(port) => port,
         Err(_) => {
-            bus.open(serial, Mode::RunTime)?
-                .send(request::DETACH, 1000, &[], DFU_TIMEOUT)?;
+            let mut port = bus.open(serial, Mode::RunTime)?;
+            match port.send(request::DETACH, 1000, &[], DFU_TIMEOUT) {
+                // It may be gone before it has said so.
+                Ok(()) | Err(TransportError::Disconnected | TransportError::Fault) => {}
+                Err(error) => return Err(error.into()),
+            }
             returned(bus, serial, clock)?
         }
     };

@@ -8,7 +8,11 @@
 //! the same each time. A picture is therefore rendered inside a transport call, which may exceed
 //! that call's timeout by the time the sensor takes.
 //!
-//! Not here: cabling to a kernel. The firmware knows nothing of this module's handle and
+//! It proves itself by the development root ([`crate::maker`]), or by a maker's if it was born so, and takes firmware
+//! by DFU.
+//!
+//! Not here: how long its LEDs shine a second (`PROTOCOL.md` section 11): they shine on nobody, and benches take bursts
+//! one after the other. Nor cabling to a kernel. The firmware knows nothing of this module's handle and
 //! transport; another way in is another caller of `device`.
 
 mod device;
@@ -18,7 +22,6 @@ mod flash;
 mod gadget;
 mod loader;
 mod pipe;
-pub use flash::emulator_firmware;
 pub mod script;
 pub mod sensor;
 
@@ -36,6 +39,7 @@ use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 use device::{Claim, Device};
+pub use flash::emulator_firmware;
 use script::{Line, ScriptError};
 use sensor::Sensor;
 

@@ -5,9 +5,16 @@
 //! | layer | module | knows |
 //! |---|---|---|
 //! | bytes to and from a claimed interface | [`transport`] ([`usb`], [`emulator`]) | USB |
-//! | packets, commands, replies, events | [`protocol`] | the reader protocol, no I/O, no clock |
-//! | one reader: open, capture, recover | [`session`] | deadlines, retries |
+//! | packets, commands, replies, events, and how they are sealed | [`protocol`] | the reader protocol, no I/O, no clock |
+//! | one reader: open, attest, capture, recover | [`session`] | deadlines, retries, whom to trust |
 //! | readers coming and going | [`hotplug`] | the bus |
+//!
+//! Beside them: [`dfu`] gives a reader new firmware, [`maker`] is what a maker of readers does, [`recording`] keeps a
+//! session for developers.
+//!
+//! **A reader must prove who made it and what it runs** before anything it says is believed ([`Trust`]); from then on
+//! every command, reply and event is sealed, and each frame carries the payment or enrolment that it was taken for
+//! ([`Purpose`]). There is no other way to open one.
 //!
 //! The [`emulator`] is a reader's firmware *below* the transport: every line of protocol code runs
 //! without hardware. `driver/PROTOCOL.md` specifies the bytes.

@@ -1,7 +1,7 @@
 //! What a maker of readers holds and does: keys, a model's certificate, the birth of a device.
 //!
 //! A maker keeps the root's key offline; it signs a model once. The model's key signs devices on the line, another key
-//! signs firmware. `palm-reader make-keys` writes all three; how they are kept is the maker's business.
+//! signs firmware. `palm-reader make keys` writes all three; how they are kept is the maker's business.
 //!
 //! [`Maker::development`] is a maker whose keys are published, for the emulated reader and for firmware at work.
 

@@ -1,4 +1,7 @@
-//! One open reader: greet it, hear its events, take a burst, recover.
+//! One open reader: greet it, let it prove itself, hear its events, take a burst, recover.
+//!
+//! A [`Reader`] exists only over a secure session (`PROTOCOL.md` section 6). When the two sides no longer agree about
+//! it, it is made anew in full, once a call; a reader that cannot prove itself then is an error, never a fallback.
 //!
 //! One thread owns a [`Reader`]. Every call has a deadline, a capture also has a [`CancelToken`].
 //! Whatever happens to a capture, the clean-up runs (`recovery.rs`): afterwards the

@@ -8,7 +8,7 @@
 //!
 //! In the shape of Microsoft's Secure Device Connection Protocol, with a format of our own: nothing in it is optional,
 //! so there is nothing to parse but lengths and values. Every signature covers all bytes before it, the magic
-//! included. Who is trusted is [`super::trust`]'s business.
+//! included. Who is trusted, [`super::Trust`] says.
 
 use super::ProtocolError;
 use super::crypto::{Digest, POINT_LEN, PublicKey, SIGNATURE_LEN, SigningKey};

@@ -1,7 +1,7 @@
 //! The primitives of the secure session, all of them `ring`'s: P-256 signatures and agreement, SHA-256, HKDF, AES-GCM.
 //!
 //! The only file of this crate that names `ring`. Nothing here decides anything: what is signed and sealed, and in
-//! which order, is [`super::claim`]'s and [`super::connect`]'s business. Points and signatures travel as two
+//! which order, is [`super::claim`]'s and `connect`'s business. Points and signatures travel as two
 //! big-endian numbers of 32 bytes, without the leading `0x04` of SEC 1.
 //!
 //! Randomness is the operating system's: `ring` takes no other, and a key drawn from anything else would be none.
@@ -124,7 +124,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A key that is not one. Remedy: make another with `palm-reader make-keys`.
+/// A key that is not one. Remedy: make another with `palm-reader make keys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a P-256 private key in PKCS#8 form")]
 pub struct KeyError;

@@ -189,6 +189,120 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn sealed_packet_that_was_changed_anywhere_does_not_open() {
+    let (host, reader) = example_channels();
+    let good = vector("FRAME");
+    // Magic, version, flags and reserved byte are refused before; the checksum is made right for each.
+    let covered = [5]
+        .into_iter()
+        .chain(8..12)
+        .chain(16..20)
+        .chain(24..good.len());
+    for at in covered {
+        for bit in 0..8 {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << bit;
+            finish_sealed(&mut bytes);
+            let packet = decode(&bytes).unwrap().unwrap();
+            assert_eq!(
+                host.open(packet).unwrap_err(),
+                ProtocolError::NotAuthentic,
+                "byte {at}"
+            );
+        }
+    }
+    let packet = || decode(&good).unwrap().unwrap();
+    let own = reader.open(packet()).unwrap_err();
+    assert_eq!(own, ProtocolError::NotAuthentic, "not its own words");
+    let mut short = packet();
+    short.payload.truncate(15);
+    assert_eq!(host.open(short).unwrap_err(), ProtocolError::NotAuthentic);
+    let clear = decode(&Command::Ping(1).encode(1)).unwrap().unwrap();
+    assert_eq!(host.open(clear).unwrap_err(), ProtocolError::NotSealed(5));
+    assert!(host.open(packet()).is_ok());
+}
+
+#[test]
+fn claim_that_was_changed_anywhere_is_not_believed() {
+    let connected = Connected::parse(&payload_of::<CONNECTED_LEN>("CONNECTED")).unwrap();
+    let connect = Connect::parse(&payload_of::<CONNECT_LEN>("CONNECT")).unwrap();
+    let info = example_info();
+    let transcript = connect::transcript([1, 1, 0, 0], &info, &connect, &connected);
+    let message = connect::signed_message(&transcript);
+    let believed = |claim: &[u8], signature: &[u8; 64]| {
+        claim::Claim::parse(claim).is_ok_and(|claim| {
+            let proof = (&message[..], signature);
+            Trust::development().check(&claim, &info, proof).is_ok()
+        })
+    };
+    assert!(believed(&connected.claim, &connected.signature));
+    for at in 0..connected.claim.len() {
+        let mut claim = connected.claim;
+        claim[at] ^= 1;
+        assert!(!believed(&claim, &connected.signature), "byte {at}");
+    }
+    for at in 0..64 {
+        let mut signature = connected.signature;
+        signature[at] ^= 1;
+        assert!(
+            !believed(&connected.claim, &signature),
+            "byte {at} of the signature"
+        );
+    }
+}
+
+/// The descriptors of a configuration, one after the other.
+fn descriptors(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut all = Vec::new();
+    while let Some((length, _)) = bytes.split_first() {
+        let (one, rest) = bytes.split_at(usize::from(*length));
+        all.push(one);
+        bytes = rest;
+    }
+    all
+}
+
+#[test]
+fn descriptors_of_the_specification_agree_with_themselves_and_with_the_code() {
+    let short = |bytes: &[u8], at: usize| usize::from(bytes[at]) | usize::from(bytes[at + 1]) << 8;
+    let (device, loader) = (vector("DEVICE_DESCRIPTOR"), vector("DFU_DEVICE_DESCRIPTOR"));
+    for (bytes, product) in [(&device, crate::usb::PRODUCT_ID), (&loader, 2)] {
+        assert_eq!((bytes.len(), bytes[0], bytes[1]), (18, 18, 1));
+        assert_eq!(short(bytes, 8), usize::from(crate::usb::VENDOR_ID));
+        assert_eq!(short(bytes, 10), usize::from(product));
+    }
+    let configuration = vector("CONFIGURATION_DESCRIPTOR");
+    assert_eq!(short(&configuration, 2), configuration.len());
+    let parts = descriptors(&configuration);
+    let kinds: Vec<u8> = parts.iter().map(|part| part[1]).collect();
+    assert_eq!(kinds, [2, 4, 5, 5, 5, 4, 0x21]);
+    assert_eq!(parts[1][5..8], [0xff, 0x50, 0x01]);
+    let directions: Vec<(u8, u8)> = parts[2..5].iter().map(|e| (e[2] & 0x80, e[3])).collect();
+    assert_eq!(directions, [(0, 2), (0x80, 2), (0x80, 3)]);
+    assert_eq!(short(parts[2], 4), crate::limits::BULK_PACKET_LEN);
+    assert!(short(parts[4], 4) >= EVENT_LEN);
+    assert_eq!(parts[5][5..8], [0xfe, 0x01, 0x01]);
+    let in_loader = vector("DFU_CONFIGURATION_DESCRIPTOR");
+    assert_eq!(short(&in_loader, 2), in_loader.len());
+    let in_loader = descriptors(&in_loader);
+    assert_eq!(in_loader[1][4..8], [0, 0xfe, 0x01, 0x02]);
+    for functional in [parts[6], in_loader[2]] {
+        assert_eq!(functional.len(), 9);
+        assert_eq!(short(functional, 5), crate::limits::DFU_BLOCK_LEN);
+    }
+    let (bos, set) = (vector("BOS_DESCRIPTOR"), vector("MS_OS_DESCRIPTOR"));
+    assert_eq!((short(&bos, 2), bos[4]), (bos.len(), 1));
+    assert_eq!(short(&bos, 5 + 24), set.len(), "as the capability says");
+    assert_eq!(short(&set, 8), set.len());
+    assert_eq!(short(&set, 10 + 6), set.len() - 10, "configuration subset");
+    let function = &set[18..];
+    let first = short(function, 6);
+    assert_eq!((short(function, 2), function[4]), (2, 0));
+    let function = &function[first..];
+    assert_eq!((function[4], short(function, 6)), (1, function.len()));
+}
+
+#[test]
 fn specification_names_every_number() {
     for code in NakCode::NAMED {
         let row = format!(

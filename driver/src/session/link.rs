@@ -23,6 +23,8 @@ pub(super) struct Link {
     /// Sequence number of the last command. Never starts over, so that an answer to an old
     /// command is never taken for an answer to a new one. Never 0 once something was sent.
     sent: u32,
+    /// The last command before this session's keys.
+    sealed_from: u32,
     /// Sequence number the next packet must carry.
     due: u32,
     /// Sequence number of the last event that was believed in this session.
@@ -39,6 +41,7 @@ impl Link {
             decoder: Decoder::new(PAYLOAD_MAX),
             channel: None,
             sent: 0,
+            sealed_from: 0,
             due: 0,
             event_heard: None,
             heard_at: Duration::ZERO,
@@ -91,11 +94,19 @@ impl Link {
     /// From here on everything is sealed.
     pub(super) fn secure(&mut self, channel: Channel) {
         self.channel = Some(channel);
+        self.sealed_from = self.sent;
+    }
+
+    /// As if so many packets had gone out already.
+    #[cfg(test)]
+    pub(super) fn wear(&mut self, sent: u32) {
+        self.sealed_from = self.sent.wrapping_sub(sent);
     }
 
     /// Whether so much was said under these keys that new ones are due.
     pub(super) fn is_worn(&self) -> bool {
-        self.channel.is_some() && self.sent.max(self.due) >= PACKETS_MAX
+        let sent = self.sent.wrapping_sub(self.sealed_from);
+        self.channel.is_some() && sent.max(self.due) >= PACKETS_MAX
     }
 
     /// The next reply to the last command, in sequence.

@@ -59,7 +59,7 @@ pub struct ReaderConfig {
     pub accept_unattested: bool,
     /// Quirk file with cameras beside those that are known.
     pub quirks: Option<PathBuf>,
-    /// Makers' roots, each 128 hexadecimal digits as `palm-reader make-keys` prints them.
+    /// Makers' roots, each 128 hexadecimal digits as `palm-reader make keys` prints them.
     #[serde(default)]
     pub roots: Vec<HexOf<PublicKey>>,
     /// SHA-256 of every firmware image that may speak, each 64 hexadecimal digits as `palm-reader attest` prints them.

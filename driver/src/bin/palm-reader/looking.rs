@@ -164,21 +164,16 @@ pub(crate) fn self_test(place: &mut Place) -> anyhow::Result<()> {
 pub(crate) fn update(place: &mut Place, path: &Path) -> anyhow::Result<()> {
     let file = FirmwareFile::parse(&read(path)?).with_context(|| path.display().to_string())?;
     let manifest = file.manifest();
-    let address = place.first()?;
-    let mut reader = place.open(&address).map_err(Stop::from_reader)?;
-    let serial = reader.info().serial.clone();
-    let runs = reader.attestation();
-    if runs.model != manifest.model {
-        bail!(
-            "the file is for {:?}, the reader is a {:?}",
-            manifest.model,
-            runs.model
-        );
-    }
-    println!("{address}: {} -> {}", runs.firmware, manifest.version);
-    place.begin()?;
-    reader.allow_update().map_err(Stop::from_reader)?;
-    drop(reader);
+    let serial = match (place.first(), place.serial.clone()) {
+        (Ok(address), _) => allow(place, &address, &file)?,
+        (Err(_), Some(serial)) => {
+            println!("no reader {serial} at work: looking for it in its loader");
+            serial
+        }
+        (Err(error), None) => {
+            return Err(error.context("for a reader in its loader, give its --serial"));
+        }
+    };
     let mut usb = UsbDfuBus;
     let mut emulated = place.emulator();
     let bus: &mut dyn DfuBus = match &mut emulated {
@@ -210,6 +205,27 @@ pub(crate) fn update(place: &mut Place, path: &Path) -> anyhow::Result<()> {
     }
     println!("runs firmware {}, {}", runs.firmware, vouched(runs));
     Ok(())
+}
+
+/// Asks a reader at work to take the file, and gives its serial number.
+fn allow(
+    place: &mut Place,
+    address: &ReaderAddress,
+    file: &FirmwareFile,
+) -> anyhow::Result<String> {
+    let mut reader = place.open(address).map_err(Stop::from_reader)?;
+    let (runs, manifest) = (reader.attestation(), file.manifest());
+    if runs.model != manifest.model {
+        bail!(
+            "the file is for {:?}, the reader is a {:?}",
+            manifest.model,
+            runs.model
+        );
+    }
+    println!("{address}: {} -> {}", runs.firmware, manifest.version);
+    place.begin()?;
+    reader.allow_update().map_err(Stop::from_reader)?;
+    Ok(reader.info().serial.clone())
 }
 
 /// The updated reader, once it is back.

@@ -416,6 +416,24 @@ fn restart_and_resume_are_noticed_while_nothing_but_events_is_waited_for() {
 }
 
 #[test]
+fn worn_session_is_made_anew_before_a_number_comes_twice() {
+    let bench = Bench::new(16, 8);
+    let sessions = Arc::new(Mutex::new(0_u32));
+    let counted = Arc::clone(&sessions);
+    let count = move |bytes: &mut Vec<u8>| {
+        *counted.lock().unwrap() += u32::from(bytes.get(5) == Some(&0xa0));
+    };
+    let mut reader = hooked(&bench, Box::new(|| Ok(())), Box::new(count));
+    reader.link.wear(crate::protocol::PACKETS_MAX - 1);
+    reader.ping().unwrap();
+    assert_eq!(*sessions.lock().unwrap(), 1);
+    reader.ping().unwrap();
+    assert_eq!(*sessions.lock().unwrap(), 2, "before the next command");
+    assert!(pay(&mut reader).is_ok());
+    assert_eq!(*sessions.lock().unwrap(), 2, "as good as new");
+}
+
+#[test]
 fn slow_host_loses_old_events_and_nothing_else() {
     let bench = Bench::new(16, 8);
     let mut reader = bench.open();

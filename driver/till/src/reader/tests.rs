@@ -189,12 +189,14 @@ fn till_serves_the_next_hand_after_every_fault() {
         "NAK sensor_fault\nNAK sensor_fault",
         "RESTART",
         "RESTART 6",
+        "SUSPEND",
         "UNPLUG\nPLUG",
         "UNPLUG 4\nSLEEP 50\nPLUG",
     ] {
-        bench.emulator.run_script(fault).unwrap();
         let ticket = bench.reader.arm(Purpose::Trial);
         bench.line("LIFT");
+        bench.guided(ticket, "show_hand");
+        bench.emulator.run_script(fault).unwrap();
         bench.line("PALM 7");
         let over = bench.until(fault, |news| {
             matches!(news, News::Absent | News::Captured(..) | News::Faulty(_))
@@ -205,6 +207,7 @@ fn till_serves_the_next_hand_after_every_fault() {
         }
         let next = bench.reader.arm(Purpose::Payment([7; 16]));
         bench.line("LIFT");
+        bench.guided(next, "show_hand");
         bench.line("PALM 7");
         bench.captured(next);
     }
