@@ -20,12 +20,15 @@ type Parser = fn(&[u8]);
 type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
+    let mut targets = driver_targets();
+    targets.extend(cable_targets());
+    targets.extend(other_targets());
+    targets
+}
+
+/// What a reader sends, and what a developer gives to the driver.
+fn driver_targets() -> Vec<Target> {
     vec![
-        (
-            "driver_camera",
-            palm_driver::camera::decode::fuzz_decode,
-            vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
-        ),
         ("driver_command", protocol::fuzz_command, commands(1)),
         (
             "driver_event",
@@ -45,6 +48,17 @@ fn targets() -> Vec<Target> {
             emulator::script::fuzz_script,
             texts(&[SCRIPT]),
         ),
+    ]
+}
+
+/// What comes over a cable to an emulated device, and what a camera sends.
+fn cable_targets() -> Vec<Target> {
+    vec![
+        (
+            "driver_camera",
+            palm_driver::camera::decode::fuzz_decode,
+            vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
+        ),
         (
             "driver_descriptors",
             usbip::descriptors::fuzz_descriptors,
@@ -61,6 +75,11 @@ fn targets() -> Vec<Target> {
             vec![redir_packet()],
         ),
         ("driver_usbip", usbip::wire::fuzz_usbip, usbip_headers()),
+    ]
+}
+
+fn other_targets() -> Vec<Target> {
+    vec![
         ("models_template", template_of, vec![template()]),
         (
             "proto_requests",
