@@ -100,7 +100,7 @@ impl<B: Listing + ?Sized> Watch<B> {
     /// Waits for the next change; `None` when `timeout` passed or `cancel` was called.
     ///
     /// # Errors
-    /// What [`Bus::list`] says.
+    /// What [`Listing::list`] says.
     pub fn next_change(
         &mut self,
         timeout: Duration,

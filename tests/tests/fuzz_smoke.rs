@@ -21,6 +21,7 @@ type Target = (&'static str, Parser, Vec<Vec<u8>>);
 
 fn targets() -> Vec<Target> {
     let mut targets = driver_targets();
+    targets.extend(cable_targets());
     targets.extend(other_targets());
     targets
 }
@@ -28,11 +29,6 @@ fn targets() -> Vec<Target> {
 /// What a reader sends, and what a developer or maker gives to the driver.
 fn driver_targets() -> Vec<Target> {
     vec![
-        (
-            "driver_camera",
-            palm_driver::camera::decode::fuzz_decode,
-            vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
-        ),
         (
             "driver_claim",
             protocol::claim::fuzz_claim,
@@ -79,6 +75,17 @@ fn driver_targets() -> Vec<Target> {
             "driver_script",
             emulator::script::fuzz_script,
             texts(&[SCRIPT]),
+        ),
+    ]
+}
+
+/// What comes over a cable to an emulated device, and what a camera sends.
+fn cable_targets() -> Vec<Target> {
+    vec![
+        (
+            "driver_camera",
+            palm_driver::camera::decode::fuzz_decode,
+            vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
         ),
         (
             "driver_descriptors",
