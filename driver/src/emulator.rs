@@ -19,6 +19,7 @@ mod device;
 mod faults;
 mod firmware;
 mod flash;
+mod gadget;
 mod loader;
 mod pipe;
 pub mod script;
@@ -32,7 +33,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
 use crate::dfu::{DfuBus, DfuPort, Mode};
-use crate::hotplug::{Bus, ReaderAddress};
+use crate::hotplug::{Bus, Listing, ReaderAddress};
 use crate::limits::EMULATED_TRANSFER_LEN;
 use crate::maker::{Birth, Maker};
 use crate::protocol::Pattern;
@@ -60,7 +61,7 @@ pub struct EmulatorHandle {
 struct Shared {
     device: Mutex<Device>,
     clock: Arc<dyn Clock>,
-    bell: Bell,
+    bell: Arc<Bell>,
     serial: String,
 }
 
@@ -109,7 +110,7 @@ impl EmulatorHandle {
             shared: Arc::new(Shared {
                 device,
                 clock,
-                bell: Bell::new(),
+                bell: Arc::new(Bell::new()),
                 serial,
             }),
         }
@@ -149,6 +150,15 @@ impl EmulatorHandle {
     #[must_use]
     pub fn transport(&self) -> Option<EmulatedTransport> {
         self.claim().ok()
+    }
+
+    /// The reader as a USB device that a cable can serve ([`crate::usbip`]); `None` while it is unplugged or somebody
+    /// else holds it. After it was unplugged and plugged in again, ask for a new one.
+    #[must_use]
+    pub fn gadget(&self) -> Option<Box<dyn crate::usbip::Gadget>> {
+        let claim = self.shared.device().claim().ok()?;
+        let shared = Arc::clone(&self.shared);
+        Some(Box::new(gadget::ReaderGadget::new(shared, claim)))
     }
 
     /// Where it is plugged in; `None` while unplugged.
@@ -368,7 +378,7 @@ impl EmulatedBus {
     }
 }
 
-impl Bus for EmulatedBus {
+impl Listing for EmulatedBus {
     fn list(&mut self) -> Result<Vec<ReaderAddress>, TransportError> {
         self.seen = self.rings();
         Ok(self
@@ -376,15 +386,6 @@ impl Bus for EmulatedBus {
             .iter()
             .filter_map(EmulatorHandle::address)
             .collect())
-    }
-
-    fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
-        let reader = self
-            .readers
-            .iter()
-            .find(|reader| reader.address().as_ref() == Some(address));
-        let transport = reader.ok_or(TransportError::Disconnected)?.claim()?;
-        Ok(Box::new(transport))
     }
 
     fn wait_change(&mut self, timeout: Duration) -> bool {
@@ -402,6 +403,17 @@ impl Bus for EmulatedBus {
         let wait = until_wake.unwrap_or(timeout).min(timeout);
         shared.clock.wait(&shared.bell, seen, wait);
         until_wake.is_some_and(|until| until <= timeout) || self.rings() != self.seen
+    }
+}
+
+impl Bus for EmulatedBus {
+    fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
+        let reader = self
+            .readers
+            .iter()
+            .find(|reader| reader.address().as_ref() == Some(address));
+        let transport = reader.ok_or(TransportError::Disconnected)?.claim()?;
+        Ok(Box::new(transport))
     }
 }
 

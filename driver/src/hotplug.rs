@@ -1,10 +1,14 @@
 //! Readers coming and going.
 //!
 //! A [`Bus`] lists readers and opens them; [`Watch`] turns two lists into changes. The list is the
-//! truth and notices of the operating system only shorten the wait, because they need a udev
-//! daemon, which containers and small systems do not have.
+//! truth and notices of the kernel only shorten the wait, because they do not reach every container. They are the
+//! kernel's own, not the udev daemon's: small systems have none.
 //!
 //! Not here: what to do with a reader ([`crate::session`]).
+
+mod notices;
+
+pub(crate) use notices::Notices;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -34,24 +38,27 @@ impl fmt::Display for ReaderAddress {
     }
 }
 
-/// Where readers are plugged in: [`crate::usb::UsbBus`] or [`crate::emulator::EmulatedBus`].
-pub trait Bus: fmt::Debug + Send {
+/// What is plugged in: a [`Bus`] of readers, or the cameras of [`crate::camera::CameraBus`].
+pub trait Listing: fmt::Debug + Send {
     /// Readers that are there now.
     ///
     /// # Errors
     /// [`TransportError::Denied`] or `Fault` when the system does not tell.
     fn list(&mut self) -> Result<Vec<ReaderAddress>, TransportError>;
 
-    /// Claims one of them.
+    /// Waits for a notice that the list may have changed, at most for `timeout`. `false` without
+    /// one, which is no proof: notices may not work here.
+    fn wait_change(&mut self, timeout: Duration) -> bool;
+}
+
+/// Where readers are plugged in: [`crate::usb::UsbBus`] or [`crate::emulator::EmulatedBus`].
+pub trait Bus: Listing {
+    /// Claims one of those listed.
     ///
     /// # Errors
     /// [`TransportError::Disconnected`] when it has left, `Denied` without rights or while another
     /// program holds it.
     fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError>;
-
-    /// Waits for a notice that the list may have changed, at most for `timeout`. `false` without
-    /// one, which is no proof: notices may not work here.
-    fn wait_change(&mut self, timeout: Duration) -> bool;
 }
 
 /// A change on the bus.
@@ -65,23 +72,23 @@ pub enum Change {
 
 /// Compares what is plugged in with what was.
 #[derive(Debug)]
-pub struct Watch {
-    bus: Box<dyn Bus>,
+pub struct Watch<B: Listing + ?Sized = dyn Bus> {
+    bus: Box<B>,
     clock: Arc<dyn Clock>,
     known: Vec<ReaderAddress>,
     changes: VecDeque<Change>,
 }
 
-impl Watch {
+impl<B: Listing + ?Sized> Watch<B> {
     /// A watch that has seen nothing yet: readers already there arrive first.
     #[must_use]
-    pub fn new(bus: Box<dyn Bus>) -> Self {
+    pub fn new(bus: Box<B>) -> Self {
         Self::with_clock(bus, Arc::new(SystemClock::new()))
     }
 
     /// As [`Self::new`], on a clock of the caller's.
     #[must_use]
-    pub fn with_clock(bus: Box<dyn Bus>, clock: Arc<dyn Clock>) -> Self {
+    pub fn with_clock(bus: Box<B>, clock: Arc<dyn Clock>) -> Self {
         Self {
             bus,
             clock,
@@ -93,7 +100,7 @@ impl Watch {
     /// Waits for the next change; `None` when `timeout` passed or `cancel` was called.
     ///
     /// # Errors
-    /// What [`Bus::list`] says.
+    /// What [`Listing::list`] says.
     pub fn next_change(
         &mut self,
         timeout: Duration,
@@ -128,14 +135,6 @@ impl Watch {
         true
     }
 
-    /// Claims a reader that arrived.
-    ///
-    /// # Errors
-    /// As [`Bus::open`].
-    pub fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
-        self.bus.open(address)
-    }
-
     fn compare(&mut self) -> Result<(), TransportError> {
         if !self.changes.is_empty() {
             return Ok(());
@@ -147,5 +146,15 @@ impl Watch {
         self.changes.extend(arrived.cloned().map(Change::Arrived));
         self.known = now;
         Ok(())
+    }
+}
+
+impl<B: Bus + ?Sized> Watch<B> {
+    /// Claims a reader that arrived.
+    ///
+    /// # Errors
+    /// As [`Bus::open`].
+    pub fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
+        self.bus.open(address)
     }
 }

@@ -40,6 +40,7 @@
 //! ```
 
 pub mod burst;
+pub mod camera;
 pub mod clock;
 pub mod dfu;
 pub mod emulator;
@@ -52,12 +53,14 @@ pub mod recording;
 pub mod session;
 pub mod transport;
 pub mod usb;
+pub mod usbip;
 
 pub use burst::{BurstPlan, Frame, Light, PlanError, Shot};
+pub use camera::{Camera, CameraBus, CameraInfo};
 pub use clock::{Bell, Clock, ManualClock, SystemClock};
 pub use emulator::sensor::{Exposure, Sensor, Subject, TestPattern};
 pub use emulator::{EmulatedBus, EmulatedTransport, EmulatorConfig, EmulatorHandle};
-pub use hotplug::{Bus, Change, ReaderAddress, Watch};
+pub use hotplug::{Bus, Change, Listing, ReaderAddress, Watch};
 pub use maker::{Birth, Maker};
 pub use protocol::{
     AttestError, Attestation, HandState, Info, NakCode, Nonce, ProtocolError, Purpose, SelfTest,

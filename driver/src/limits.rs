@@ -51,12 +51,32 @@ pub const RESYNC_MESSAGES_MAX: usize = 64;
 pub const CAPTURE_ATTEMPTS: usize = 2;
 /// How long cancelled USB transfers may take to come back before they are given up.
 pub const USB_DRAIN: Duration = Duration::from_millis(100);
-/// How long a device that is listed but not yet configured may take to become usable.
-pub const USB_SETTLE: Duration = Duration::from_millis(500);
-/// Pause between two attempts to open such a device.
+/// Bulk reads kept pending: the bus works while the host looks at what came before.
+pub const USB_READS: usize = 2;
+/// How long a device that is listed but not yet configured, or not yet given to its group by the udev daemon, may take
+/// to become usable.
+pub const USB_SETTLE: Duration = Duration::from_secs(1);
+/// First pause between two attempts to open such a device; later ones are up to eight times as long.
 pub const USB_SETTLE_STEP: Duration = Duration::from_millis(20);
-/// The bus is listed again at least this often, because change notices need a udev daemon.
+/// Time for a standard request (descriptors, configuration, halts).
+pub const USB_CONTROL_TIMEOUT: Duration = Duration::from_secs(1);
+/// The bus is listed again at least this often, because notices of change do not reach every container.
 pub const HOTPLUG_POLL: Duration = Duration::from_millis(500);
+
+// Cameras.
+
+/// Most pixels that a camera is asked for, when it may choose: the extractor sees no more in more.
+pub const CAMERA_PIXELS_MAX: u32 = 1280 * 1024;
+/// Nodes of cameras that are looked at.
+pub const CAMERAS_MAX: usize = 64;
+/// A streaming camera that gives no frame for so long is stuck.
+pub const CAMERA_SILENCE: Duration = Duration::from_secs(3);
+/// Longest quirk file.
+pub const QUIRKS_LEN_MAX: usize = 256 << 10;
+/// Longest setting of a UVC extension unit.
+pub const XU_LEN_MAX: usize = 64;
+/// How long a camera may take to come back after its driver was away.
+pub const XU_SETTLE: Duration = Duration::from_secs(3);
 
 // Firmware update.
 
@@ -96,3 +116,16 @@ pub const SCRIPT_LINE_MAX: usize = 4096;
 pub const SCRIPT_LINES_MAX: usize = EMULATOR_INBOX_MAX;
 /// Longest `SLEEP`, in milliseconds: ten minutes.
 pub const SCRIPT_SLEEP_MS_MAX: u64 = 600_000;
+
+// Cables.
+
+/// Transfers that wait on one endpoint of a device in software; one more is refused.
+pub const URBS_MAX: usize = 64;
+/// Longest transfer over a cable.
+pub const URB_LEN_MAX: usize = 16 << 20;
+/// Most bytes of a configuration descriptor with all that belongs to it.
+pub const DESCRIPTORS_MAX: usize = 4096;
+/// Longest message that an emulated reader takes; a longer one halts it.
+pub const GADGET_MESSAGE_MAX: usize = 64 << 10;
+/// A cable asks an emulated device again at least this often.
+pub const GADGET_PATIENCE: Duration = Duration::from_millis(100);

@@ -1,6 +1,7 @@
 //! Picture files: read grey for the emulated lens, written by the developer's `palm-reader
 //! capture`. The only module that names the `image` crate.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -102,6 +103,55 @@ pub fn read_grey(path: &Path) -> Result<Picture, PictureError> {
         height,
         pixels,
     })
+}
+
+/// A frame of motion JPEG as grey; `None` when it is damaged or of another size than `size`.
+#[must_use]
+pub fn grey_of_jpeg(bytes: &[u8], size: (u32, u32)) -> Option<Vec<u8>> {
+    let bytes = with_huffman_tables_known(bytes);
+    let decoder = image::codecs::jpeg::JpegDecoder::new(std::io::Cursor::new(&*bytes)).ok()?;
+    if image::ImageDecoder::dimensions(&decoder) != size {
+        return None;
+    }
+    let picture = image::DynamicImage::from_decoder(decoder).ok()?;
+    Some(picture.into_luma8().into_raw())
+}
+
+/// Cameras leave the Huffman tables out, because motion JPEG has but one set. The decoder puts them in when the file
+/// says that it is motion JPEG, which cameras do not say either.
+fn with_huffman_tables_known(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const SAYS_SO: [u8; 18] = *b"\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
+    const HUFFMAN_TABLES: u8 = 0xc4;
+    const SCAN: u8 = 0xda;
+    let Some((start, mut rest)) = bytes.split_at_checked(2) else {
+        return Cow::Borrowed(bytes);
+    };
+    let segments = rest;
+    while let [0xff, marker, high, low, ..] = *rest {
+        match marker {
+            HUFFMAN_TABLES => return Cow::Borrowed(bytes),
+            SCAN => return Cow::Owned([start, &SAYS_SO, segments].concat()),
+            _ => {}
+        }
+        let length = 2 + usize::from(u16::from_be_bytes([high, low]));
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Cow::Borrowed(bytes)
+}
+
+/// Grey pixels as a JPEG file, as an emulated camera sends it; `None` when the sizes do not agree.
+#[must_use]
+pub fn jpeg_of_grey(pixels: &[u8], (width, height): (u32, u32)) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 90);
+    let length = usize::try_from(width.checked_mul(height)?).ok()?;
+    if length != pixels.len() {
+        return None;
+    }
+    encoder
+        .encode(pixels, width, height, image::ExtendedColorType::L8)
+        .ok()?;
+    Some(bytes)
 }
 
 /// Writes a frame as a PNG file. Only ever by a developer's explicit command.

@@ -3,18 +3,19 @@
 //! What was learnt about `nusb` 0.2.9 and is heeded here:
 //! - reads stay pending across a timeout instead of being cancelled: nothing is lost, and
 //!   cancelling around an unplug may lose transfers for good, so every drain is bounded;
-//! - a device is listed before it is configured: opening is retried for a while;
+//! - a device is listed before it is configured, and before the udev daemon gave the rights: opening is retried;
 //! - an unplug often looks like `Fault`: recovery asks the list whether the device is still there;
 //! - endpoint addresses come from descriptors; reads are whole multiples of the packet size;
-//! - notices of change need a udev daemon: see [`crate::hotplug`].
+//! - its notices of change need a udev daemon: the kernel's own are heard instead, see [`crate::hotplug`].
+//!
+//! Each of these has a test in the virtual machine of `./x test-usb`.
+
+pub(crate) mod unit;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures_util::Stream;
 use nusb::descriptors::{InterfaceDescriptor, TransferType};
 use nusb::transfer::{
     Buffer, Bulk, BulkOrInterrupt, ControlIn, ControlOut, ControlType, Direction,
@@ -24,8 +25,8 @@ use nusb::{Device, DeviceInfo, Endpoint, ErrorKind, Interface, MaybeFuture};
 use zeroize::Zeroize;
 
 use crate::clock::{Bell, Clock, Deadline, SystemClock};
-use crate::hotplug::{Bus, ReaderAddress};
-use crate::limits::{BULK_TRANSFER_LEN, USB_DRAIN, USB_SETTLE, USB_SETTLE_STEP};
+use crate::hotplug::{Bus, Listing, Notices, ReaderAddress};
+use crate::limits::{BULK_TRANSFER_LEN, USB_DRAIN, USB_READS, USB_SETTLE, USB_SETTLE_STEP};
 use crate::transport::{BulkRead, Control, Recovery, Transport, TransportError};
 
 /// USB vendor id of readers: pid.codes.
@@ -38,16 +39,9 @@ pub const INTERFACE_CLASS: (u8, u8, u8) = (0xff, 0x50, 0x01);
 /// Readers on this machine's USB.
 pub struct UsbBus {
     clock: Arc<dyn Clock>,
-    notices: Option<nusb::hotplug::HotplugWatch>,
-    ringer: Arc<Ringer>,
-}
-
-struct Ringer(Bell);
-
-impl Wake for Ringer {
-    fn wake(self: Arc<Self>) {
-        self.0.ring();
-    }
+    notices: Option<Notices>,
+    /// Nobody rings it: what waits without notices waits on it.
+    silence: Bell,
 }
 
 impl fmt::Debug for UsbBus {
@@ -66,47 +60,37 @@ impl UsbBus {
     /// The machine's bus, with notices of change where the system gives them.
     #[must_use]
     pub fn new() -> Self {
-        let notices = nusb::watch_devices()
+        let notices = Notices::open()
             .inspect_err(|error| tracing::debug!(%error, "no notices of USB changes, polling"));
         Self {
             clock: Arc::new(SystemClock::new()),
             notices: notices.ok(),
-            ringer: Arc::new(Ringer(Bell::new())),
+            silence: Bell::new(),
         }
-    }
-
-    /// Whether a notice has come; takes all there are.
-    fn noticed(&mut self) -> bool {
-        let Some(notices) = &mut self.notices else {
-            return false;
-        };
-        let waker = Waker::from(Arc::clone(&self.ringer));
-        let mut context = Context::from_waker(&waker);
-        let mut noticed = false;
-        while let Poll::Ready(Some(_)) = Pin::new(&mut *notices).poll_next(&mut context) {
-            noticed = true;
-        }
-        noticed
     }
 }
 
-impl Bus for UsbBus {
+impl Listing for UsbBus {
     fn list(&mut self) -> Result<Vec<ReaderAddress>, TransportError> {
         Ok(readers()?.iter().map(address_of).collect())
     }
 
+    fn wait_change(&mut self, timeout: Duration) -> bool {
+        match &self.notices {
+            Some(notices) => notices.wait(timeout),
+            None => {
+                self.clock
+                    .wait(&self.silence, self.silence.rings(), timeout);
+                false
+            }
+        }
+    }
+}
+
+impl Bus for UsbBus {
     fn open(&mut self, address: &ReaderAddress) -> Result<Box<dyn Transport>, TransportError> {
         let transport = UsbTransport::open(address, Arc::clone(&self.clock))?;
         Ok(Box::new(transport))
-    }
-
-    fn wait_change(&mut self, timeout: Duration) -> bool {
-        let seen = self.ringer.0.rings();
-        if self.noticed() {
-            return true;
-        }
-        self.clock.wait(&self.ringer.0, seen, timeout);
-        self.noticed()
     }
 }
 
@@ -188,19 +172,17 @@ impl UsbTransport {
     fn clear_halt(&mut self) -> Result<(), TransportError> {
         self.present()?;
         let claimed = self.claimed()?;
-        drain(&mut claimed.output)?;
-        drain(&mut claimed.input.endpoint)?;
-        claimed
-            .output
-            .clear_halt()
-            .wait()
-            .map_err(|error| opening(&error))?;
-        claimed
-            .input
-            .endpoint
-            .clear_halt()
-            .wait()
-            .map_err(|error| opening(&error))
+        let events_halted = claimed.events.halted;
+        let cleared = drain(&mut claimed.output)
+            .and_then(|()| drain(&mut claimed.input.endpoint))
+            .and_then(|()| clear(&mut claimed.output))
+            .and_then(|()| claimed.input.clear())
+            .and_then(|()| match events_halted {
+                true => claimed.events.clear(),
+                false => Ok(()),
+            });
+        // It may have left meanwhile, and then every rung of the ladder is in vain.
+        cleared.or_else(|error| self.present().and(Err(error)))
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
@@ -216,16 +198,21 @@ impl UsbTransport {
 
 impl Transport for UsbTransport {
     fn bulk_out(&mut self, message: &[u8], timeout: Duration) -> Result<(), TransportError> {
+        let deadline = Deadline::after(&*self.clock, timeout);
+        let clock = Arc::clone(&self.clock);
         let output = &mut self.claimed()?.output;
         output.submit(Buffer::from(message.to_vec()));
         if message.len().is_multiple_of(output.max_packet_size()) {
             output.submit(Buffer::from(Vec::<u8>::new())); // ends the message
         }
         while output.pending() > 0 {
-            match output.wait_next_complete(timeout) {
-                Some(done) => done.status.map_err(transferring)?,
-                None => return drain(output).and(Err(TransportError::TimedOut)),
-            }
+            let left = deadline.left(&*clock).unwrap_or_default();
+            let outcome = match output.wait_next_complete(left) {
+                Some(done) => done.status.map_err(transferring),
+                None => Err(TransportError::TimedOut),
+            };
+            // Nothing of a message that failed stays on its way.
+            outcome.or_else(|error| drain(output).and(Err(error)))?;
         }
         Ok(())
     }
@@ -296,29 +283,38 @@ impl Transport for UsbTransport {
     }
 }
 
-/// An IN endpoint with at most one read pending, whose buffer is used again and wiped between.
+/// An IN endpoint that is always being read: while the caller looks at one transfer, the next is already on its way.
+/// The buffers are used again, and wiped between.
 struct Reading<E: BulkOrInterrupt> {
     endpoint: Endpoint<E, In>,
     length: usize,
+    /// Reads kept pending.
+    depth: usize,
+    /// What the caller is looking at.
     buffer: Option<Buffer>,
+    /// The device halted the endpoint.
+    halted: bool,
 }
 
 impl<E: BulkOrInterrupt> Reading<E> {
-    fn new(endpoint: Endpoint<E, In>, length: usize) -> Self {
+    fn new(endpoint: Endpoint<E, In>, length: usize, depth: usize) -> Self {
         let packet = endpoint.max_packet_size().max(1);
         Self {
             endpoint,
             length: length.next_multiple_of(packet),
+            depth,
             buffer: None,
+            halted: false,
         }
     }
 
     fn read(&mut self, timeout: Duration) -> Result<&[u8], TransportError> {
-        if self.endpoint.pending() == 0 {
+        while self.endpoint.pending() < self.depth {
+            // Mapped into the kernel where it can be: the bytes are not copied on their way.
             let mut buffer = self
                 .buffer
                 .take()
-                .unwrap_or_else(|| Buffer::new(self.length));
+                .unwrap_or_else(|| self.endpoint.allocate(self.length));
             buffer.zeroize();
             buffer.clear();
             buffer.set_requested_len(self.length);
@@ -329,8 +325,16 @@ impl<E: BulkOrInterrupt> Reading<E> {
             .wait_next_complete(timeout)
             .ok_or(TransportError::TimedOut)?;
         let buffer = self.buffer.insert(done.buffer);
+        self.halted |= done.status == Err(TransferError::Stall);
         done.status.map_err(transferring)?;
         Ok(buffer)
+    }
+
+    fn clear(&mut self) -> Result<(), TransportError> {
+        drain(&mut self.endpoint)?;
+        clear(&mut self.endpoint)?;
+        self.halted = false;
+        Ok(())
     }
 }
 
@@ -340,7 +344,16 @@ impl<E: BulkOrInterrupt> Drop for Reading<E> {
     }
 }
 
-/// Takes back what is pending, for a bounded time.
+fn clear<E: BulkOrInterrupt, D: EndpointDirection>(
+    endpoint: &mut Endpoint<E, D>,
+) -> Result<(), TransportError> {
+    endpoint
+        .clear_halt()
+        .wait()
+        .map_err(|error| opening(&error))
+}
+
+/// Takes back what is pending, for a bounded time: cancelled around an unplug, transfers may never come back.
 fn drain<E: BulkOrInterrupt, D: EndpointDirection>(
     endpoint: &mut Endpoint<E, D>,
 ) -> Result<(), TransportError> {
@@ -348,9 +361,10 @@ fn drain<E: BulkOrInterrupt, D: EndpointDirection>(
         endpoint.cancel_all();
     }
     while endpoint.pending() > 0 {
-        endpoint
+        let mut done = endpoint
             .wait_next_complete(USB_DRAIN)
             .ok_or(TransportError::Fault)?;
+        done.buffer.zeroize();
     }
     Ok(())
 }
@@ -369,13 +383,16 @@ fn settle(
     mut attempt: impl FnMut() -> Result<Claimed, Unready>,
 ) -> Result<Claimed, TransportError> {
     let deadline = Deadline::after(clock, USB_SETTLE);
+    let mut pause = USB_SETTLE_STEP;
     loop {
         match attempt() {
             Ok(claimed) => return Ok(claimed),
             Err(Unready::Refused(error)) => return Err(error),
             Err(Unready::NotYet(error)) => {
                 let left = deadline.left(clock).ok_or(error)?;
-                clock.wait(&Bell::new(), 0, USB_SETTLE_STEP.min(left));
+                clock.wait(&Bell::new(), 0, pause.min(left));
+                // Longer and longer, because `nusb` writes an error into the log for each attempt.
+                pause = (pause * 2).min(USB_SETTLE_STEP * 8);
             }
         }
     }
@@ -383,7 +400,7 @@ fn settle(
 
 /// Opens afresh each time, because descriptors are read once at opening.
 fn claim_at(address: &ReaderAddress) -> Result<Claimed, Unready> {
-    let gone = Unready::NotYet(TransportError::Disconnected);
+    let gone = Unready::Refused(TransportError::Disconnected);
     let listed = readers().map_err(Unready::Refused)?;
     let info = listed
         .iter()
@@ -391,6 +408,11 @@ fn claim_at(address: &ReaderAddress) -> Result<Claimed, Unready> {
         .ok_or(gone)?;
     let unready = |error: nusb::Error| match error.kind() {
         ErrorKind::NotFound => Unready::NotYet(TransportError::Fault),
+        // Listed, but its node is not there: not yet, or no longer, which the next look at the list tells.
+        ErrorKind::Disconnected => Unready::NotYet(TransportError::Disconnected),
+        // The udev daemon gives the rights a moment after the kernel lists the device; a handle that was just dropped
+        // is closed a moment later.
+        ErrorKind::Busy | ErrorKind::PermissionDenied => Unready::NotYet(TransportError::Denied),
         _ => Unready::Refused(opening(&error)),
     };
     let device = info.open().wait().map_err(unready)?;
@@ -413,8 +435,8 @@ fn claim_at(address: &ReaderAddress) -> Result<Claimed, Unready> {
     let event_len = events.max_packet_size();
     Ok(Claimed {
         output,
-        input: Reading::new(input, BULK_TRANSFER_LEN),
-        events: Reading::new(events, event_len),
+        input: Reading::new(input, BULK_TRANSFER_LEN, USB_READS),
+        events: Reading::new(events, event_len, 1),
         interface,
         device,
     })

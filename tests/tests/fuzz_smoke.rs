@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fs, io::Cursor, path::Path};
 use palm_driver::{
     BurstPlan, Frame, Light, Shot, emulator,
     protocol::{self, Command, encode, encode_frame},
+    usbip,
 };
 use palm_models::template::{Hand, OrientationCode, Template};
 use palm_proto::v1;
@@ -22,6 +23,7 @@ type Target = (&'static str, Parser, Vec<Vec<u8>>);
 fn targets() -> Vec<Target> {
     [
         driver_targets(),
+        cable_targets(),
         other_targets(),
         messages_of_banks(),
         rail_targets(),
@@ -94,6 +96,33 @@ fn driver_targets() -> Vec<Target> {
             emulator::script::fuzz_script,
             texts(&[SCRIPT]),
         ),
+    ]
+}
+
+/// What comes over a cable to an emulated device, and what a camera sends.
+fn cable_targets() -> Vec<Target> {
+    vec![
+        (
+            "driver_camera",
+            palm_driver::camera::decode::fuzz_decode,
+            vec![[&[8, 4, 0, 12][..], &pictures().concat()].concat()],
+        ),
+        (
+            "driver_descriptors",
+            usbip::descriptors::fuzz_descriptors,
+            vec![usbip::descriptors::Descriptors::reader("A-1").configuration],
+        ),
+        (
+            "driver_quirks",
+            palm_driver::camera::quirks::fuzz_quirks,
+            texts(&[QUIRKS]),
+        ),
+        (
+            "driver_redir",
+            usbip::redir::fuzz_redir,
+            vec![redir_packet()],
+        ),
+        ("driver_usbip", usbip::wire::fuzz_usbip, usbip_headers()),
     ]
 }
 
@@ -216,6 +245,7 @@ const STATUS_REPORT: &str = r#"<Document xmlns="urn:iso:std:iso:20022:tech:xsd:p
 <OrgnlGrpInfAndSts><OrgnlMsgId>P</OrgnlMsgId><GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>DUPL</Cd></Rsn></StsRsnInf>
 </OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><TxInfAndSts><OrgnlEndToEndId>E</OrgnlEndToEndId><TxSts>ACCP</TxSts>
 </TxInfAndSts></OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"#;
+const QUIRKS: &str = include_str!("../../driver/src/camera/quirks.toml");
 const PALMD_CONFIG: &str = include_str!("../../server/palmd.example.toml");
 const COMMANDS: [&str; 3] = [
     r#"{"command":"charge","amount_minor":4500}"#,
@@ -298,6 +328,45 @@ fn link_messages() -> Vec<Vec<u8>> {
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// A bulk packet of usb-redir: type, length, id, then endpoint, status, lengths and stream.
+fn redir_packet() -> Vec<u8> {
+    let head = [101_u32.to_le_bytes(), 12_u32.to_le_bytes()].concat();
+    let body = [0x03, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 7];
+    [&head[..], &7_u64.to_le_bytes(), &body].concat()
+}
+
+fn usbip_headers() -> Vec<Vec<u8>> {
+    let setup = usbip::Setup {
+        request_type: 0x80,
+        request: 6,
+        value: 0x0100,
+        index: 0,
+        length: 18,
+    };
+    let submit = usbip::wire::Command::Submit {
+        sequence: 1,
+        device: 2,
+        endpoint: 0x85,
+        length: 512,
+        setup,
+    };
+    let unlink = usbip::wire::Command::Unlink {
+        sequence: 2,
+        device: 2,
+        which: 1,
+    };
+    let done = usbip::wire::Reply::Submit {
+        sequence: 1,
+        status: 0,
+        length: 512,
+    };
+    vec![
+        submit.encode().to_vec(),
+        unlink.encode().to_vec(),
+        done.encode().to_vec(),
+    ]
 }
 
 /// Commands after the packet's header of so many bytes: type, then payload.

@@ -56,10 +56,19 @@ const EDGES: [(&str, &[&str]); 6] = [
 
 /// The files that may name an outside crate which touches hardware, pixels, disk, crypto or a
 /// format of others; tests aside.
-const PLACES: [(&str, &[&str]); 12] = [
+const PLACES: [(&str, &[&str]); 13] = [
     ("opencv", &["models/src/vision.rs"]),
     ("sled", &["server/src/store/sled_store.rs"]),
-    ("nusb", &["driver/src/dfu/usb.rs", "driver/src/usb.rs"]),
+    (
+        "nusb",
+        &[
+            "driver/src/dfu/usb.rs",
+            "driver/src/usb.rs",
+            "driver/src/usb/unit.rs",
+            "tests/usb/guest/bare.rs", // the bus without the driver, for the benches
+        ],
+    ),
+    ("linuxvideo", &["driver/src/camera/device.rs"]),
     ("hpke", &["proto/src/envelope.rs"]),
     ("rcgen", &["server/src/pki.rs"]),
     (
@@ -78,11 +87,18 @@ const PLACES: [(&str, &[&str]); 12] = [
             "server/src/vault.rs",               // sealing at rest
         ],
     ),
-    ("rustix", &["tests/src/process.rs"]),
     ("encoding_rs", &["server/src/reports/escpos.rs"]),
     ("quick_xml", &["server/src/reports/xml.rs"]),
     ("unicode_width", &["server/src/reports/columns.rs"]),
     ("rustls", &["server/src/rail/stripe/client.rs"]),
+    (
+        "rustix",
+        &[
+            "driver/src/camera/device.rs",
+            "driver/src/hotplug/notices.rs",
+            "tests/src/process.rs",
+        ],
+    ),
 ];
 
 struct Source {

@@ -12,6 +12,7 @@ use std::{
 
 use palm_driver::{
     Trust,
+    camera::quirks::Quirks,
     protocol::crypto::{PublicKey, from_hex},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -53,8 +54,13 @@ pub struct ServiceConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReaderConfig {
-    /// `"usb"` or `"emulated"`.
+    /// `"usb"`, `"camera"` or `"emulated"`.
     pub kind: ReaderKind,
+    /// Takes payments with an eye that proves nothing of itself. A camera needs it.
+    #[serde(default)]
+    pub accept_unattested: bool,
+    /// Quirk file with cameras beside those that are known.
+    pub quirks: Option<PathBuf>,
     /// Makers' roots, each 128 hexadecimal digits as `palm-reader make keys` prints them.
     #[serde(default)]
     pub roots: Vec<HexOf<PublicKey>>,
@@ -70,6 +76,29 @@ pub struct ReaderConfig {
 }
 
 impl ReaderConfig {
+    /// What is particular about cameras: what ships, and the file's.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] when the quirk file cannot be read or understood.
+    pub fn quirks(&self) -> Result<Quirks, ConfigError> {
+        let Some(path) = &self.quirks else {
+            return Ok(Quirks::shipped());
+        };
+        let unusable = |remedy, source| ConfigError::File {
+            key: "reader.quirks",
+            path: path.clone(),
+            remedy,
+            source,
+        };
+        let text =
+            text_of(path).map_err(|error| unusable("give a readable file or none", Some(error)))?;
+        let own = Quirks::parse(&text).map_err(|error| {
+            let said = std::io::Error::other(error);
+            unusable("write it as driver/src/camera/quirks.toml", Some(said))
+        })?;
+        Ok(Quirks::shipped().and(own))
+    }
+
     /// Which readers the till believes.
     #[must_use]
     pub fn trust(&self) -> Trust {
@@ -87,6 +116,11 @@ impl ReaderConfig {
 
     /// What is missing for a till that could serve anybody.
     fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        if self.kind == ReaderKind::Camera {
+            let remedy = "write accept_unattested = true to take payments with a camera, which cannot prove that its \
+                          pictures are its own; better, use a palm reader";
+            return (!self.accept_unattested).then_some(("reader.accept_unattested", remedy));
+        }
         if !self.roots.is_empty() && self.firmware_allowed.is_empty() {
             let remedy = "list the firmware that may speak; `palm-reader attest` prints a reader's";
             return Some(("reader.firmware_allowed", remedy));
@@ -122,6 +156,8 @@ impl<'de> Deserialize<'de> for HexOf<[u8; 32]> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReaderKind {
+    /// The first camera: any that Linux knows. It promises less than a reader.
+    Camera,
     /// The firmware in this process, showing synthetic palms: for trying out and for tests.
     Emulated,
     /// The first OpenPalm reader on USB.
@@ -240,8 +276,14 @@ impl Config {
 
     fn settle_paths(&mut self, folder: &Path) {
         let Self {
-            service, journal, ..
+            service,
+            journal,
+            reader,
+            ..
         } = self;
+        if let Some(quirks) = &mut reader.quirks {
+            *quirks = folder.join(&*quirks);
+        }
         for path in [
             &mut service.ca,
             &mut service.certificate,

@@ -19,6 +19,7 @@ pub mod command;
 pub mod config;
 pub mod enrolment;
 pub mod entropy;
+pub mod eye;
 pub mod guidance;
 pub mod journal;
 pub mod limits;

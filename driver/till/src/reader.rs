@@ -18,8 +18,8 @@ use std::{
 };
 
 use palm_driver::{
-    BurstPlan, Bus, CancelToken, Change, Clock, Event, Frame, HandState, Hint, Purpose, Reader,
-    ReaderAddress, ReaderError, Signal, Trust, Watch,
+    BurstPlan, CancelToken, Change, Clock, Event, Frame, HandState, Hint, Purpose, ReaderAddress,
+    ReaderError, Signal,
 };
 use palm_models::{
     burst::{Burst, Shot},
@@ -30,7 +30,12 @@ use palm_models::{
 use palm_proto::envelope::NONCE_BYTES;
 use tokio::sync::mpsc;
 
-use crate::{guidance::Guidance, limits, sensor::light_of};
+use crate::{
+    eye::{Eye, Eyes},
+    guidance::Guidance,
+    limits,
+    sensor::light_of,
+};
 
 /// Fills a buffer with random bytes.
 pub type Entropy = Box<dyn FnMut(&mut [u8]) + Send>;
@@ -104,23 +109,20 @@ pub struct ReaderHandle {
 }
 
 impl ReaderHandle {
-    /// Starts the thread on those readers of `bus` that `trust` believes; news go to `news`.
+    /// Starts the thread on these eyes; news go to `news`.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
-        bus: Box<dyn Bus>,
-        trust: Trust,
+        eyes: Eyes,
         clock: Arc<dyn Clock>,
         entropy: Entropy,
         news: mpsc::Sender<News>,
     ) -> std::io::Result<Self> {
         let (orders, inbox) = sync_channel(limits::ORDERS_MAX);
         let stop = CancelToken::new();
-        let watch = Watch::with_clock(bus, Arc::clone(&clock));
         let mut owner = Owner {
-            watch,
-            trust,
+            eyes,
             clock,
             entropy,
             inbox,
@@ -231,8 +233,7 @@ struct Armed {
 }
 
 struct Owner {
-    watch: Watch,
-    trust: Trust,
+    eyes: Eyes,
     clock: Arc<dyn Clock>,
     entropy: Entropy,
     inbox: Receiver<Order>,
@@ -296,14 +297,10 @@ impl Owner {
         Ok(())
     }
 
-    fn open(&mut self) -> Result<Reader, Lost> {
+    fn open(&mut self) -> Result<Eye, Lost> {
         let address = self.arrival()?;
-        let transport = match self.watch.open(&address) {
-            Ok(transport) => transport,
-            Err(error) => return Err(Lost::Reader(error.into())),
-        };
-        let reader = Reader::open_with_clock(transport, &self.trust, Arc::clone(&self.clock))?;
-        let serial = reader.info().serial.chars().take(64).collect();
+        let reader = self.eyes.open(&address)?;
+        let serial = reader.serial().chars().take(64).collect();
         self.say(News::Ready { serial })?;
         Ok(reader)
     }
@@ -317,7 +314,7 @@ impl Owner {
                 limits::SETUP_PAUSE
             };
             match self
-                .watch
+                .eyes
                 .next_change(wait, &self.stop)
                 .map_err(ReaderError::from)?
             {
@@ -347,7 +344,7 @@ impl Owner {
         }
     }
 
-    fn serve(&mut self, mut reader: Reader) -> Result<std::convert::Infallible, Lost> {
+    fn serve(&mut self, mut reader: Eye) -> Result<std::convert::Infallible, Lost> {
         loop {
             self.obey(&mut reader)?;
             let due = self.hand == HandState::Present && !self.lift_due && self.armed.is_some();
@@ -365,7 +362,7 @@ impl Owner {
         }
     }
 
-    fn obey(&mut self, reader: &mut Reader) -> Result<(), Lost> {
+    fn obey(&mut self, reader: &mut Eye) -> Result<(), Lost> {
         loop {
             match self.inbox.try_recv() {
                 Ok(Order::Arm {
@@ -423,7 +420,7 @@ impl Owner {
         guidance.map_or(Ok(()), |guidance| self.say(News::Guide(*ticket, guidance)))
     }
 
-    fn capture(&mut self, reader: &mut Reader) -> Result<(), Lost> {
+    fn capture(&mut self, reader: &mut Eye) -> Result<(), Lost> {
         let Some(armed) = self.armed.take() else {
             return Ok(());
         };
@@ -455,7 +452,7 @@ impl Owner {
 
     fn take(
         &mut self,
-        reader: &mut Reader,
+        reader: &mut Eye,
         purpose: Purpose,
         cancel: &CancelToken,
     ) -> Result<Taken, ReaderError> {
@@ -505,7 +502,7 @@ enum Taken {
 }
 
 /// A signal that is not shown stops no payment; only a reader that left matters.
-fn show(reader: &mut Reader, signal: Signal) -> Result<(), ReaderError> {
+fn show(reader: &mut Eye, signal: Signal) -> Result<(), ReaderError> {
     match reader.signal(signal) {
         Err(ReaderError::Gone) => Err(ReaderError::Gone),
         Err(error) => {

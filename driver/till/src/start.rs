@@ -7,9 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use palm_driver::{
-    Bus, Clock, EmulatedBus, EmulatorConfig, EmulatorHandle, SystemClock, usb::UsbBus,
-};
+use palm_driver::{Clock, EmulatedBus, EmulatorConfig, EmulatorHandle, SystemClock, usb::UsbBus};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
@@ -17,8 +15,9 @@ use tokio::{
 
 use crate::{
     app,
-    config::{Config, ConfigError, ReaderKind},
+    config::{Config, ConfigError, ReaderConfig, ReaderKind},
     entropy,
+    eye::Eyes,
     journal::{Journal, JournalError},
     limits,
     offline::Offline,
@@ -178,11 +177,9 @@ async fn assemble(config: &Config) -> Result<Assembled, StartError> {
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (bus, emulator) = bus_of(config.reader.kind, &clock);
+    let (eyes, emulator) = eyes_of(&config.reader, &clock)?;
     let (said, news) = mpsc::channel(limits::NEWS_MAX);
-    let trust = config.reader.trust();
-    let entropy = Box::new(entropy::system);
-    let reader = ReaderHandle::start(bus, trust, Arc::clone(&clock), entropy, said)
+    let reader = ReaderHandle::start(eyes, Arc::clone(&clock), Box::new(entropy::system), said)
         .map_err(StartError::System)?;
     let (snapshots, seen) = watch::channel(Arc::from("{}"));
     let (asked, commands) = mpsc::channel(limits::COMMANDS_MAX);
@@ -208,9 +205,19 @@ async fn assemble(config: &Config) -> Result<Assembled, StartError> {
     })
 }
 
-fn bus_of(kind: ReaderKind, clock: &Arc<dyn Clock>) -> (Box<dyn Bus>, Option<EmulatorHandle>) {
-    match kind {
-        ReaderKind::Usb => (Box::new(UsbBus::new()), None),
+fn eyes_of(
+    reader: &ReaderConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Eyes, Option<EmulatorHandle>), ConfigError> {
+    match reader.kind {
+        ReaderKind::Camera => {
+            let quirks = reader.quirks()?;
+            Ok((Eyes::cameras(quirks, Arc::clone(clock)), None))
+        }
+        ReaderKind::Usb => {
+            let bus = Box::new(UsbBus::new());
+            Ok((Eyes::readers(bus, reader.trust(), Arc::clone(clock)), None))
+        }
         ReaderKind::Emulated => {
             let serial = "EMULATED-1".to_owned();
             let config = EmulatorConfig {
@@ -218,10 +225,11 @@ fn bus_of(kind: ReaderKind, clock: &Arc<dyn Clock>) -> (Box<dyn Bus>, Option<Emu
                 clock: Arc::clone(clock),
             };
             let emulator = EmulatorHandle::with_config(Box::<SyntheticSensor>::default(), config);
-            (
-                Box::new(EmulatedBus::new(vec![emulator.clone()])),
+            let bus = Box::new(EmulatedBus::new(vec![emulator.clone()]));
+            Ok((
+                Eyes::readers(bus, reader.trust(), Arc::clone(clock)),
                 Some(emulator),
-            )
+            ))
         }
     }
 }

@@ -7,6 +7,7 @@
     reason = "a command line tool prints"
 )]
 
+mod cameras;
 mod filming;
 mod looking;
 mod making;
@@ -84,6 +85,12 @@ fn digest(text: &str) -> Result<Digest, HexError> {
 enum Command {
     /// Say who made a reader and what it runs, as it proves it. Status 1 when it does not.
     Attest,
+    /// List the cameras that can stand in for a reader, and what they do not promise.
+    Cameras {
+        /// Quirk file with cameras of your own, of the form of driver/src/camera/quirks.toml.
+        #[arg(long, value_name = "FILE")]
+        quirks: Option<PathBuf>,
+    },
     /// Take one burst (ambient, near infrared, visible, two coded shots) and say what came.
     Capture {
         /// Write the pictures into this folder as PNG files. They show a palm: delete them
@@ -194,6 +201,7 @@ struct Place {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut place = match &arguments.command {
+        Command::Cameras { quirks } => return cameras::list(quirks.as_deref()),
         Command::Make(what) => return making::make(what),
         Command::Replay { recording, out } => {
             return filming::replay(recording, out.as_deref());
@@ -215,7 +223,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             };
             filming::watch(place, &live)
         }
-        Command::Make(_) | Command::Replay { .. } => Ok(()),
+        Command::Cameras { .. } | Command::Make(_) | Command::Replay { .. } => Ok(()),
     }
 }
 

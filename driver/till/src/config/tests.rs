@@ -46,6 +46,11 @@ fn wrong_keys_and_values_are_named_with_a_remedy() {
             "service.address: write https://",
         ),
         ("[reader]", "[camera]", "camera"),
+        (
+            "kind = \"emulated\"",
+            "kind = \"camera\"",
+            "reader.accept_unattested: write accept_unattested = true",
+        ),
         ("ca = \"ca.pem\"", "", "ca"),
     ] {
         assert!(EXAMPLE.contains(from), "the example lacks {from}");
@@ -53,6 +58,27 @@ fn wrong_keys_and_values_are_named_with_a_remedy() {
         assert!(said.contains(expected), "{to}: {said}");
         assert!(said.contains("/shop/till.toml"), "{said}");
     }
+}
+
+#[test]
+fn camera_is_taken_when_it_is_allowed_by_name_and_its_quirks_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let camera = "kind = \"camera\"\naccept_unattested = true\nquirks = \"own.toml\"";
+    let text = EXAMPLE.replace("kind = \"emulated\"", camera);
+    let config = Config::parse(&text, &folder.path().join("till.toml")).unwrap();
+    assert_eq!(config.reader.kind, ReaderKind::Camera);
+    let said = config.reader.quirks().unwrap_err().to_string();
+    assert!(
+        said.contains("reader.quirks") && said.contains("own.toml"),
+        "{said}"
+    );
+    let own = folder.path().join("own.toml");
+    fs::write(&own, "['046d:085e']\nbits = 3").unwrap();
+    assert!(config.reader.quirks().is_err());
+    fs::write(&own, "['1209:0002']\nname = 'mine'").unwrap();
+    let quirks = config.reader.quirks().unwrap();
+    assert_eq!(quirks.of((0x1209, 2)).unwrap().name, "mine");
+    assert!(quirks.of((0x046d, 0x085e)).is_some());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use palm_driver::{
-    AttestError, EmulatedBus, EmulatorConfig, EmulatorHandle, SystemClock,
+    AttestError, EmulatedBus, EmulatorConfig, EmulatorHandle, SystemClock, Trust,
     protocol::crypto::SigningKey,
 };
 
@@ -40,9 +40,10 @@ impl Bench {
     fn with(readers: Vec<EmulatorHandle>, trust: Trust, clock: Arc<dyn Clock>) -> Self {
         let emulator = readers[0].clone();
         let bus = Box::new(EmulatedBus::new(readers));
+        let eyes = Eyes::readers(bus, trust, Arc::clone(&clock));
         let (said, news) = mpsc::channel(limits::NEWS_MAX);
         let entropy = Box::new(crate::entropy::system);
-        let reader = ReaderHandle::start(bus, trust, clock, entropy, said).unwrap();
+        let reader = ReaderHandle::start(eyes, clock, entropy, said).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
