@@ -171,15 +171,15 @@ impl Probe {
 
     #[inline(always)]
     fn compare_wide(&self, reference: &OrientationCode) -> Similarity {
+        let places = (0..self.columns.len())
+            .flat_map(|turn| (0..SHIFTS).map(move |shift| (turn, shift)))
+            .flat_map(|(turn, shift)| (0..SHIFTS).map(move |start| Place { turn, shift, start }));
         let mut best = (Similarity::ZERO, Place::default());
-        for (turn, columns) in self.columns.iter().enumerate() {
-            for (shift, column) in columns.iter().enumerate() {
-                for start in 0..SHIFTS {
-                    let similarity = column.whole(reference, start);
-                    if similarity > best.0 {
-                        best = (similarity, Place { turn, shift, start });
-                    }
-                }
+        for place in places {
+            let column = &self.columns[place.turn][place.shift];
+            let similarity = column.whole(reference, place.start);
+            if similarity > best.0 {
+                best = (similarity, place);
             }
         }
         match best {
@@ -191,16 +191,9 @@ impl Probe {
     /// The similarity of the patches, each at its best about a place.
     #[inline(always)]
     fn patched(&self, reference: &OrientationCode, place: Place) -> Similarity {
-        let near = |at: usize, reach: usize, end: usize| {
-            at.saturating_sub(reach)..(at + reach + 1).min(end)
-        };
         let mut best = [[(0.0, 0.0); PATCHES]; PATCHES];
-        for columns in &self.columns[near(place.turn, 1, self.columns.len())] {
-            for code in &columns[near(place.shift, PATCH_REACH, SHIFTS)] {
-                for start in near(place.start, PATCH_REACH, SHIFTS) {
-                    code.patches(reference, start, &mut best);
-                }
-            }
+        for (code, start) in self.about(place) {
+            code.patches(reference, start, &mut best);
         }
         let (mut similar, mut shared) = (0.0, 0.0);
         for (similarity, cells) in best.as_flattened() {
@@ -208,6 +201,19 @@ impl Probe {
             shared += cells;
         }
         Similarity::new(similar / shared)
+    }
+
+    /// The places about one, its own among them, each with the padded row that meets a reference's first.
+    #[inline(always)]
+    fn about(&self, place: Place) -> impl Iterator<Item = (&Shifted, usize)> {
+        let near = |at: usize, reach: usize, end: usize| {
+            at.saturating_sub(reach)..(at + reach + 1).min(end)
+        };
+        let turns = &self.columns[near(place.turn, 1, self.columns.len())];
+        let shifts = near(place.shift, PATCH_REACH, SHIFTS);
+        let starts = near(place.start, PATCH_REACH, SHIFTS);
+        let codes = turns.iter().flat_map(move |turn| &turn[shifts.clone()]);
+        codes.flat_map(move |code| starts.clone().map(move |start| (code, start)))
     }
 
     /// How alike the codes are as a whole, for a tenth of the cost of [`Probe::compare`]: half of the rows choose the
@@ -367,11 +373,9 @@ impl Shifted {
                 let rows = &rows[row..row + PATCH_SIDE];
                 let both = rows.iter().fold(0_u32, |all, own| all.wrapping_add(*own));
                 let (differing, shared) = (both >> 16, both & 0xffff);
-                if shared >= PATCH_OVERLAP_MIN {
-                    let similarity = 1.0 - differing as f32 / (STEPS_MAX * shared) as f32;
-                    if similarity >= best[at].0 {
-                        best[at] = (similarity, shared as f32);
-                    }
+                let similarity = 1.0 - differing as f32 / (STEPS_MAX * shared) as f32;
+                if shared >= PATCH_OVERLAP_MIN && similarity >= best[at].0 {
+                    best[at] = (similarity, shared as f32);
                 }
             }
         }
