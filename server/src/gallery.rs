@@ -1,9 +1,11 @@
 //! The enrolled palms, and whose a probe is.
 //!
 //! A search goes in two steps: the sealed gallery ([`sealed`]) finds the nearest few hundred search codes as
-//! ciphertext, then the templates of their owners are opened from the store ([`rest`]) and compared in full. What
-//! comes out is an [`Identity`]: a person, nobody, or "too close to tell"; the thresholds are its own, and no score
-//! leaves it. It knows neither money nor names. Every answer takes the same steps, so that their times tell nothing.
+//! ciphertext, together with other searches that come meanwhile (`together.rs`); then the templates of these samples are
+//! opened from the store ([`rest`]) and compared, coarsely at first (`search.rs`). What comes out is an [`Identity`]: a
+//! person, nobody, or "too close to tell"; the thresholds are its own, and no score leaves it. It knows neither money
+//! nor names. Every answer takes the same steps with as many templates, and nothing that was opened is kept, so that
+//! the times tell nothing.
 //!
 //! The store is the truth. Blocks are made from it in the background ([`Gallery::settle`]) and read again at the
 //! start; what stands in none, waits in memory and is searched there. Searches use [`limits::SEARCH_THREADS`] threads
@@ -20,7 +22,7 @@ use std::{
 
 use palm_models::{
     compare::compare,
-    template::{Hand, ModelVersion, Template},
+    template::{Hand, ModelVersion, SearchCode, Template},
 };
 use palm_proto::id::CustomerId;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
@@ -33,11 +35,13 @@ pub mod plain;
 pub mod rest;
 pub mod sealed;
 mod search;
+mod together;
 
 use rest::Templates;
 use sealed::{
-    EpochKey, Packing, RecordId, SealedError, SealedGallery, block::Kind, folder::Folder,
+    Candidate, EpochKey, Packing, RecordId, SealedError, SealedGallery, block::Kind, folder::Folder,
 };
+use together::Together;
 
 /// Extractors whose codes are searched, each among its own.
 const MODELS: [ModelVersion; 1] = [ModelVersion::WITH_SEARCH_CODE];
@@ -121,6 +125,7 @@ pub struct Gallery {
     entropy: Arc<dyn Entropy>,
     pool: Arc<ThreadPool>,
     rooms: BTreeMap<Kind, RwLock<Room>>,
+    searches: BTreeMap<Kind, Together<SearchCode, Vec<Candidate>>>,
     settling: Mutex<()>,
 }
 
@@ -160,7 +165,12 @@ impl Gallery {
             let room = Room::open(kind, &setup, &pool, wanted.entry(hand).or_default())?;
             rooms.insert(kind, RwLock::new(room));
         }
+        let searches = rooms.keys().map(|kind| {
+            let together = Together::new(limits::SEARCHES_TOGETHER);
+            (*kind, together)
+        });
         let gallery = Self {
+            searches: searches.collect(),
             policy: setup.policy,
             samples_max: setup.samples_max,
             templates: setup.templates,
@@ -204,11 +214,8 @@ impl Gallery {
     }
 
     fn room(&self, template: &Template) -> Result<&RwLock<Room>, Error> {
-        let kind = Kind {
-            hand: template.hand(),
-            model: template.model(),
-        };
-        self.rooms.get(&kind).ok_or(Error::TemplateUnknown)
+        let room = self.rooms.get(&kind(template));
+        room.ok_or(Error::TemplateUnknown)
     }
 
     fn enrol(&self, record: RecordId, template: &Template) -> Result<(), Error> {
@@ -347,26 +354,48 @@ impl Gallery {
         probe: &Template,
         wanted: impl Fn(&CustomerId) -> bool,
     ) -> Result<search::Ranking, Error> {
-        let code = probe.search().ok_or(Error::TemplateUnknown)?;
-        let found = read(self.room(probe)?)
-            .sealed
-            .search(code, self.policy.opened_samples)
-            .map_err(unsearchable)?;
-        let owners = found.iter().map(|candidate| candidate.record.customer);
-        let people: BTreeSet<_> = owners.filter(wanted).collect();
+        let hand = probe.hand();
+        let found = self.nearest(probe)?.into_iter().map(|found| found.record);
+        let found: Vec<_> = found.filter(|record| wanted(&record.customer)).collect();
         self.pool.install(|| {
-            let open = |own: CustomerId| Ok((own, self.templates.of_palm(own, probe.hand())?));
-            let opened: Result<Vec<_>, Error> = people.into_par_iter().map(open).collect();
+            let open = |record: RecordId| {
+                let template = self.templates.one(hand, record)?;
+                Ok(template.map(|template| (record.customer, template)))
+            };
+            let opened: Result<Vec<_>, Error> = found.into_par_iter().map(open).collect();
             let opened = opened?;
-            let people = opened
-                .iter()
-                .map(|(own, samples)| (*own, samples.as_slice()));
-            Ok(search::rank(
-                &Vec::from_iter(people),
-                probe,
-                self.policy.coarse_candidates,
-            ))
+            let samples = opened.iter().flatten();
+            let samples: Vec<_> = samples.map(|(own, sample)| (*own, sample)).collect();
+            let palm_of = |own| self.templates.of_palm(own, hand);
+            search::rank(&samples, probe, self.policy.coarse_candidates, palm_of)
         })
+    }
+
+    /// The samples that are nearest by their search codes, looked for together with other probes.
+    fn nearest(&self, probe: &Template) -> Result<Vec<Candidate>, Error> {
+        let room = self.room(probe)?;
+        let code = probe.search().ok_or(Error::TemplateUnknown)?;
+        // Refused here, so that it does not spoil the search of others.
+        if code.weight() < *sealed::PROBE_WEIGHTS.start() {
+            return Err(Error::TemplateUnknown);
+        }
+        let together = self.searches.get(&kind(probe));
+        let together = together.ok_or(Error::TemplateUnknown)?;
+        together.ask(code, |codes| {
+            let codes: Vec<_> = codes.iter().collect();
+            let found = read(room)
+                .sealed
+                .search_all(&codes, self.policy.opened_samples);
+            found.map_err(unsearchable)
+        })
+    }
+}
+
+/// What a template can be looked for among.
+fn kind(template: &Template) -> Kind {
+    Kind {
+        hand: template.hand(),
+        model: template.model(),
     }
 }
 
