@@ -12,6 +12,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
+use pulp::{Arch, Simd, WithSimd};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::params::{
@@ -35,6 +36,8 @@ const SHIFTS: usize = 2 * MARGIN + 1;
 const COARSE_TURNS: Range<usize> = 1..TURNS_DEGREES.len() - 1;
 /// First rows and columns of the patches, which overlap and end with the code.
 const PATCH_STARTS: [usize; 4] = [0, 7, 13, CODE_SIDE - PATCH_SIDE];
+/// Patches in each direction.
+const PATCHES: usize = PATCH_STARTS.len();
 /// Valid cells that a patch must share: a third of its own.
 const PATCH_OVERLAP_MIN: u32 = 48;
 
@@ -163,13 +166,18 @@ impl Probe {
     /// without effect.
     #[must_use]
     pub fn compare(&self, reference: &OrientationCode) -> Similarity {
+        Arch::new().dispatch(Comparison(self, reference))
+    }
+
+    #[inline(always)]
+    fn compare_wide(&self, reference: &OrientationCode) -> Similarity {
         let places = (0..self.columns.len())
             .flat_map(|turn| (0..SHIFTS).map(move |shift| (turn, shift)))
             .flat_map(|(turn, shift)| (0..SHIFTS).map(move |start| Place { turn, shift, start }));
         let mut best = (Similarity::ZERO, Place::default());
         for place in places {
             let column = &self.columns[place.turn][place.shift];
-            let similarity = column.similarity::<ALL_ROWS>(reference, place.start);
+            let similarity = column.whole(reference, place.start);
             if similarity > best.0 {
                 best = (similarity, place);
             }
@@ -181,23 +189,22 @@ impl Probe {
     }
 
     /// The similarity of the patches, each at its best about a place.
+    #[inline(always)]
     fn patched(&self, reference: &OrientationCode, place: Place) -> Similarity {
+        let mut best = [[(0.0, 0.0); PATCHES]; PATCHES];
+        for (code, start) in self.about(place) {
+            code.patches(reference, start, &mut best);
+        }
         let (mut similar, mut shared) = (0.0, 0.0);
-        for row in PATCH_STARTS {
-            for column in PATCH_STARTS {
-                let best = self
-                    .about(place)
-                    .map(|(code, start)| code.patch(reference, start, (row, column)))
-                    .max_by(|a, b| a.0.total_cmp(&b.0));
-                let (similarity, cells) = best.unwrap_or_default();
-                similar += similarity * cells;
-                shared += cells;
-            }
+        for (similarity, cells) in best.as_flattened() {
+            similar += similarity * cells;
+            shared += cells;
         }
         Similarity::new(similar / shared)
     }
 
     /// The places about one, its own among them, each with the padded row that meets a reference's first.
+    #[inline(always)]
     fn about(&self, place: Place) -> impl Iterator<Item = (&Shifted, usize)> {
         let near = |at: usize, reach: usize, end: usize| {
             at.saturating_sub(reach)..(at + reach + 1).min(end)
@@ -322,33 +329,110 @@ impl Shifted {
     }
 }
 
+// What looks closely runs with the widest registers that the machine has, one row a lane. It counts bits by hand, since
+// few of them have an instruction for it.
 impl Shifted {
-    /// The similarity of a patch of the reference whose first cell is (row, column), and the cells that count; nothing
-    /// where too few of them are valid. The reference's first row lies on padded row `start`.
-    fn patch(
+    /// The similarity with the reference's first row on padded row `start`.
+    #[inline(always)]
+    fn whole(&self, reference: &OrientationCode, start: usize) -> Similarity {
+        const HALF: usize = CODE_SIDE / 2;
+        let (mut differing, mut shared) = (0_u32, 0_u32);
+        for row in 0..HALF {
+            let (steps, cells) = nibbles(self.differences(reference, start, row));
+            let (others, more) = nibbles(self.differences(reference, start, row + HALF));
+            differing = differing.wrapping_add(sixteens(bytes(steps).wrapping_add(bytes(others))));
+            shared = shared.wrapping_add(sixteens(bytes(cells.wrapping_add(more))));
+        }
+        let (differing, shared) = (total(differing), total(shared));
+        if shared < OVERLAP_MIN {
+            return Similarity::ZERO;
+        }
+        Similarity(1.0 - differing as f32 / (STEPS_MAX * shared) as f32)
+    }
+
+    /// Looks whether patches are more alike with the reference's first row on padded row `start` than at their best so
+    /// far: the similarity and the cells that count, by first row and first column of the patch. One of which too few
+    /// cells are valid is not alike.
+    #[inline(always)]
+    fn patches(
         &self,
         reference: &OrientationCode,
         start: usize,
-        (row, column): (usize, usize),
-    ) -> (f32, f32) {
-        let across = ((1 << PATCH_SIDE) - 1) << column;
-        let across = across | across << u32::BITS;
-        let (mut differing, mut shared) = (0, 0);
-        for row in (row..row + PATCH_SIDE).step_by(2) {
-            let own = row + start;
-            let mask = across & pair(&reference.valid, row) & pair(&self.valid, own);
-            let [a, b, c] = std::array::from_fn(|plane| {
-                pair(&reference.planes[plane], row) ^ pair(&self.planes[plane], own)
-            });
-            let (sum, carry) = differences([a, b, c], mask);
-            differing += sum.count_ones() + 2 * carry.count_ones();
-            shared += mask.count_ones();
+        best: &mut [[(f32, f32); PATCHES]; PATCHES],
+    ) {
+        for (at, column) in PATCH_STARTS.into_iter().enumerate() {
+            let across = ((1 << PATCH_SIDE) - 1) << column;
+            // By row: the steps in the upper half, the cells in the lower one.
+            let mut rows = [0_u32; CODE_SIDE];
+            for (row, both) in rows.iter_mut().enumerate() {
+                let words = self.differences(reference, start, row);
+                let (steps, cells) = nibbles(words.map(|word| word & across));
+                *both = total(sixteens(bytes(steps))) << 16 | total(sixteens(bytes(cells)));
+            }
+            for (best, row) in best.iter_mut().zip(PATCH_STARTS) {
+                let rows = &rows[row..row + PATCH_SIDE];
+                let both = rows.iter().fold(0_u32, |all, own| all.wrapping_add(*own));
+                let (differing, shared) = (both >> 16, both & 0xffff);
+                let similarity = 1.0 - differing as f32 / (STEPS_MAX * shared) as f32;
+                if shared >= PATCH_OVERLAP_MIN && similarity >= best[at].0 {
+                    best[at] = (similarity, shared as f32);
+                }
+            }
         }
-        if shared < PATCH_OVERLAP_MIN {
-            return (0.0, 0.0);
-        }
-        let similarity = 1.0 - differing as f32 / (STEPS_MAX * shared) as f32;
-        (similarity, shared as f32)
+    }
+
+    /// How many planes differ in each cell of a row that both hold, as two bits a cell, and which cells both hold.
+    #[inline(always)]
+    fn differences(&self, reference: &OrientationCode, start: usize, row: usize) -> [u32; 3] {
+        let mask = reference.valid[row] & window(&self.valid, start)[row];
+        let [a, b, c] = std::array::from_fn(|plane| {
+            reference.planes[plane][row] ^ window(&self.planes[plane], start)[row]
+        });
+        [(a ^ b ^ c) & mask, ((a & b) | (c & (a ^ b))) & mask, mask]
+    }
+}
+
+/// Steps and cells of a row by fours of columns, four bits each, from [`Shifted::differences`].
+#[inline(always)]
+fn nibbles([low, high, mask]: [u32; 3]) -> (u32, u32) {
+    const EVEN: u32 = 0x5555_5555;
+    const PAIR: u32 = 0x3333_3333;
+    let even = low & EVEN | high << 1 & !EVEN;
+    let odd = low >> 1 & EVEN | high & !EVEN;
+    let some = (even & PAIR).wrapping_add(odd & PAIR);
+    let others = (even >> 2 & PAIR).wrapping_add(odd >> 2 & PAIR);
+    let pairs = mask.wrapping_sub(mask >> 1 & EVEN);
+    let cells = (pairs & PAIR).wrapping_add(pairs >> 2 & PAIR);
+    (some.wrapping_add(others), cells)
+}
+
+/// Neighbouring nibbles added up.
+#[inline(always)]
+const fn bytes(nibbles: u32) -> u32 {
+    (nibbles & 0x0f0f_0f0f).wrapping_add(nibbles >> 4 & 0x0f0f_0f0f)
+}
+
+/// Neighbouring bytes added up.
+#[inline(always)]
+const fn sixteens(bytes: u32) -> u32 {
+    (bytes & 0x00ff_00ff).wrapping_add(bytes >> 8 & 0x00ff_00ff)
+}
+
+/// Both halves added up.
+#[inline(always)]
+const fn total(sixteens: u32) -> u32 {
+    (sixteens & 0xffff).wrapping_add(sixteens >> 16)
+}
+
+// A structure and not a closure, because a closure's body is not always inlined where wide registers are allowed.
+struct Comparison<'a>(&'a Probe, &'a OrientationCode);
+
+impl WithSimd for Comparison<'_> {
+    type Output = Similarity;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Similarity {
+        self.0.compare_wide(self.1)
     }
 }
 
@@ -358,6 +442,7 @@ fn differences([a, b, c]: [u64; 3], mask: u64) -> (u64, u64) {
 }
 
 /// As many rows as a code has, from `start` on.
+#[inline(always)]
 fn window(rows: &[u32; PADDED], start: usize) -> &[u32; CODE_SIDE] {
     rows[start..]
         .first_chunk()

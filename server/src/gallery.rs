@@ -1,9 +1,11 @@
 //! The enrolled palms, and whose a probe is.
 //!
 //! A search goes in two steps: the sealed gallery ([`sealed`]) finds the nearest few hundred search codes as
-//! ciphertext, then the templates of their owners are opened from the store ([`rest`]) and compared in full. What
-//! comes out is an [`Identity`]: a person, nobody, or "too close to tell"; the thresholds are its own, and no score
-//! leaves it. It knows neither money nor names. Every answer takes the same steps, so that their times tell nothing.
+//! ciphertext, together with other searches that come meanwhile (`together.rs`); then the templates of these samples are
+//! opened from the store ([`rest`]) and compared, coarsely at first (`search.rs`). What comes out is an [`Identity`]: a
+//! person, nobody, or "too close to tell"; the thresholds are its own, and no score leaves it. It knows neither money
+//! nor names. Every answer takes the same steps with as many templates, and nothing that was opened is kept, so that
+//! the times tell nothing.
 //!
 //! The store is the truth. Blocks are made from it in the background ([`Gallery::settle`]) and read again at the
 //! start; what stands in none, waits in memory and is searched there. Searches use [`limits::SEARCH_THREADS`] threads
@@ -21,7 +23,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use palm_models::template::{Hand, ModelVersion, Template};
+use palm_models::template::{Hand, ModelVersion, SearchCode, Template};
 use palm_proto::{id::CustomerId, reason::ReasonCode};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use tracing::{info, warn};
@@ -39,12 +41,14 @@ pub mod rest;
 pub mod sealed;
 mod search;
 mod second;
+mod together;
 
 use rest::Templates;
 use sealed::{
     Candidate, EpochKey, Packing, RecordId, SealedError, SealedGallery, block::Kind, folder::Folder,
 };
 use second::SecondStage;
+use together::Together;
 
 /// Extractors whose codes are searched, each among its own.
 const MODELS: [ModelVersion; 1] = [ModelVersion::WITH_SEARCH_CODE];
@@ -142,6 +146,7 @@ pub struct Gallery {
     samples_max: usize,
     entropy: Arc<dyn Entropy>,
     rooms: BTreeMap<Kind, RwLock<Room>>,
+    searches: BTreeMap<Kind, Together<SearchCode, Vec<Candidate>>>,
     settling: Mutex<()>,
 }
 
@@ -181,12 +186,17 @@ impl Gallery {
             let room = Room::open(kind, &setup, &pool, wanted.entry(hand).or_default())?;
             rooms.insert(kind, RwLock::new(room));
         }
+        let searches = rooms.keys().map(|kind| {
+            let together = Together::new(limits::SEARCHES_TOGETHER);
+            (*kind, together)
+        });
         let gallery = Self {
             second: SecondStage {
                 policy: setup.policy,
                 templates: setup.templates,
                 pool,
             },
+            searches: searches.collect(),
             samples_max: setup.samples_max,
             entropy: setup.entropy,
             rooms,
@@ -229,11 +239,8 @@ impl Gallery {
     }
 
     fn room(&self, template: &Template) -> Result<&RwLock<Room>, Error> {
-        let kind = Kind {
-            hand: template.hand(),
-            model: template.model(),
-        };
-        self.rooms.get(&kind).ok_or(Error::TemplateUnknown)
+        let room = self.rooms.get(&kind(template));
+        room.ok_or(Error::TemplateUnknown)
     }
 
     fn enrol(&self, record: RecordId, template: &Template) -> Result<(), Error> {
@@ -363,12 +370,31 @@ impl Gallery {
         self.second.is_of_another(probe, &found, customer)
     }
 
+    /// The samples that are nearest by their search codes, looked for together with other probes.
     fn nearest(&self, probe: &Template) -> Result<Vec<Candidate>, Error> {
+        let room = self.room(probe)?;
         let code = probe.search().ok_or(Error::TemplateUnknown)?;
-        read(self.room(probe)?)
-            .sealed
-            .search(code, self.second.policy.opened_samples)
-            .map_err(unsearchable)
+        // Refused here, so that it does not spoil the search of others.
+        if code.weight() < *sealed::PROBE_WEIGHTS.start() {
+            return Err(Error::TemplateUnknown);
+        }
+        let together = self.searches.get(&kind(probe));
+        let together = together.ok_or(Error::TemplateUnknown)?;
+        together.ask(code, |codes| {
+            let codes: Vec<_> = codes.iter().collect();
+            let found = read(room)
+                .sealed
+                .search_all(&codes, self.second.policy.opened_samples);
+            found.map_err(unsearchable)
+        })
+    }
+}
+
+/// What a template can be looked for among.
+fn kind(template: &Template) -> Kind {
+    Kind {
+        hand: template.hand(),
+        model: template.model(),
     }
 }
 

@@ -26,12 +26,16 @@ pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// Threads that search the gallery.
 pub const SEARCH_THREADS: usize = 2;
+/// Searches that share a scan of the gallery: as many calls as are in progress at once by default.
+pub const SEARCHES_TOGETHER: usize = 64;
 /// Least samples of a palm in one enrolment.
 pub const SAMPLES_PER_PALM_MIN: usize = 3;
 /// Most samples that are kept of one palm.
 pub const SAMPLES_PER_PALM_MAX: usize = 12;
 /// Rows read from the store at once.
 pub const SCAN_ROWS: usize = 256;
+/// Keys read from the store at once.
+pub const SCAN_KEYS: usize = 4096;
 /// Most refunds of one payment.
 pub const REFUNDS_MAX: u8 = 100;
 /// Payments of a customer among which duplicates are looked for.

@@ -112,6 +112,20 @@ pub trait Store: fmt::Debug + Send + Sync {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
+
+    /// As [`Self::scan`], the keys alone. A store that need not copy the values for that has its own way.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the disk cannot be read.
+    fn keys(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.scan(prefix, after, limit)?;
+        Ok(rows.into_iter().map(|(key, _)| key).collect())
+    }
 }
 
 /// Why the store did not do it.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 pub(crate) type Embedding = [i8; DIMENSIONS];
 
 /// Probes that are looked for, each of somebody else.
-pub(crate) const PROBES: usize = 200;
+pub(crate) const PROBES: usize = 320;
 
 /// Everybody who is enrolled, and captures of some of them.
 pub(crate) struct People {

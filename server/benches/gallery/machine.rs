@@ -5,7 +5,6 @@ use rayon::{ThreadPool, prelude::*};
 use crate::report::{Stopwatch, number};
 
 const BYTES: usize = 1 << 30;
-const ROUNDS: usize = 7;
 
 /// Memory that is read to see how fast it can be.
 pub(crate) struct Memory(Vec<u64>);
@@ -15,14 +14,8 @@ impl Memory {
         Self((0..u64::try_from(BYTES / 8).expect("invariant: a count")).collect())
     }
 
-    /// Gigabytes a second, the best and the middle of some rounds.
-    pub(crate) fn bandwidth(&self, pool: &ThreadPool) -> (f64, f64) {
-        let mut rates: Vec<f64> = (0..ROUNDS).map(|_| self.round(pool)).collect();
-        rates.sort_by(f64::total_cmp);
-        (rates[ROUNDS - 1], rates[ROUNDS / 2])
-    }
-
-    fn round(&self, pool: &ThreadPool) -> f64 {
+    /// Gigabytes a second that all threads together read, once.
+    pub(crate) fn bandwidth(&self, pool: &ThreadPool) -> f64 {
         let watch = Stopwatch::start();
         let part = self.0.len() / pool.current_num_threads();
         let sum = pool.install(|| {

@@ -9,6 +9,9 @@
 //! | `int8` | the hand-written peer: inner products of 512 bytes, in the clear |
 //! | `faiss-*`, `usearch-*` | peers from the Python registry (`gallery/peers.py`), their templates read from a file |
 //!
+//! `./x bench-gallery` gets the peers by itself, in the versions of `gallery/requirements.txt`; `./x plot-gallery` draws
+//! latency against the number of templates from the lines (`gallery/plot.py`).
+//!
 //! Templates are synthetic: independent normal embeddings, and captures at a cosine of 0.8. Everybody who is looked for
 //! is enrolled, and is checked to be found.
 #![expect(
@@ -43,7 +46,7 @@ struct Arguments {
     #[arg(long = "n", default_values_t = [10_000, 100_000, 1_000_000])]
     sizes: Vec<usize>,
     /// Python with faiss-cpu, usearch and numpy, for the peers
-    #[arg(long)]
+    #[arg(long, overrides_with = "python")]
     python: Option<PathBuf>,
     /// Folder for what the peers read and for blocks, instead of the system's for temporary files
     #[arg(long)]

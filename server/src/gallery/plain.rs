@@ -1,6 +1,6 @@
 //! The gallery without encryption: what the sealed one must agree with in tests, and its peer in `./x bench`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use palm_models::template::{Hand, Template};
 use palm_proto::id::CustomerId;
@@ -41,11 +41,16 @@ impl PlainGallery {
             .people
             .iter()
             .filter(|((hand, _), _)| *hand == probe.hand());
-        let people: Vec<_> = hand
-            .map(|((_, own), samples)| (*own, samples.as_slice()))
+        let samples: Vec<_> = hand
+            .flat_map(|((_, own), samples)| samples.iter().map(|sample| (*own, sample)))
             .collect();
+        let palm_of = |own| {
+            let own = self.people.get(&(probe.hand(), own));
+            Ok::<_, Infallible>(own.map(Vec::as_slice).unwrap_or_default())
+        };
         let keep = self.policy.coarse_candidates;
-        let ranking = self.pool.install(|| search::rank(&people, probe, keep));
+        let ranked = || search::rank(&samples, probe, keep, palm_of);
+        let Ok(ranking) = self.pool.install(ranked);
         search::decide(&self.policy, &ranking)
     }
 }

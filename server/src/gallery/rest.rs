@@ -122,12 +122,12 @@ impl Templates {
         loop {
             let page = self
                 .store
-                .scan(&prefix, after.as_deref(), limits::SCAN_ROWS)?;
-            let Some((last, _)) = page.last() else {
+                .keys(&prefix, after.as_deref(), limits::SCAN_KEYS)?;
+            let Some(last) = page.last() else {
                 return Ok(records);
             };
             after = Some(last.clone());
-            for (key, _) in &page {
+            for key in &page {
                 let customer = CustomerId::from_bytes(rows::id_at(table, key, prefix.len())?);
                 let (hand, number) = match rows::id_at(table, key, prefix.len() + CUSTOMER_BYTES)? {
                     [RIGHT, number] => (Hand::Right, number),

@@ -316,11 +316,13 @@ impl SealedGallery {
                 .try_fold(empty, ranked)
                 .try_reduce(empty, merged)
         });
-        let waiting = best?.into_iter().zip(&probes).map(|(mut best, probe)| {
+        let best = best?;
+        let sorted = |(mut best, probe): (Best, &ProbeCode)| {
             self.keyholder.rank_waiting(probe, &mut best);
             best.into_sorted()
-        });
-        Ok(waiting.collect())
+        };
+        let all = || best.into_par_iter().zip(&probes).map(sorted).collect();
+        Ok(self.pool.install(all))
     }
 }
 
@@ -330,7 +332,7 @@ struct Sample {
     permutation: code::Permutation,
     secrets: scheme::Secrets,
     mask: scheme::Mask,
-    rows: Vec<negacyclic::Row>,
+    rows: Vec<scheme::PagedRow>,
     codes: Vec<code::ReferenceCode>,
 }
 

@@ -1,6 +1,6 @@
 //! What follows the encrypted search: the templates of the nearest are opened and compared in full.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use palm_models::{
     compare::compare,
@@ -9,7 +9,12 @@ use palm_models::{
 use palm_proto::{id::CustomerId, reason::ReasonCode};
 use rayon::{ThreadPool, prelude::*};
 
-use super::{Identity, rest::Templates, sealed::Candidate, search};
+use super::{
+    Identity,
+    rest::Templates,
+    sealed::{Candidate, RecordId},
+    search,
+};
 use crate::{config::Identification, error::Error, limits};
 
 /// The second stage of a search.
@@ -28,17 +33,20 @@ impl SecondStage {
         found: &[Candidate],
         wanted: impl Fn(&CustomerId) -> bool,
     ) -> Result<search::Ranking, Error> {
-        let owners = found.iter().map(|candidate| candidate.record.customer);
-        let people: BTreeSet<_> = owners.filter(wanted).collect();
+        let hand = probe.hand();
+        let records = found.iter().map(|candidate| candidate.record);
+        let records: Vec<_> = records.filter(|record| wanted(&record.customer)).collect();
         self.pool.install(|| {
-            let open = |own: CustomerId| Ok((own, self.templates.of_palm(own, probe.hand())?));
-            let opened: Result<Vec<_>, Error> = people.into_par_iter().map(open).collect();
+            let open = |record: RecordId| {
+                let template = self.templates.one(hand, record)?;
+                Ok(template.map(|template| (record.customer, template)))
+            };
+            let opened: Result<Vec<_>, Error> = records.into_par_iter().map(open).collect();
             let opened = opened?;
-            let people = opened
-                .iter()
-                .map(|(own, samples)| (*own, samples.as_slice()));
-            let keep = self.policy.coarse_candidates;
-            Ok(search::rank(&Vec::from_iter(people), probe, keep))
+            let samples = opened.iter().flatten();
+            let samples: Vec<_> = samples.map(|(own, sample)| (*own, sample)).collect();
+            let palm_of = |own| self.templates.of_palm(own, hand);
+            search::rank(&samples, probe, self.policy.coarse_candidates, palm_of)
         })
     }
 

@@ -113,6 +113,23 @@ fn each_person_is_found_by_either_palm_and_a_stranger_by_none() {
 }
 
 #[test]
+fn searches_at_once_get_the_answers_of_their_own() {
+    let room = Room::filled(12);
+    room.add(77, &samples(Hand::Right, 7));
+    let alone: Vec<_> = (1..=24).map(|n| room.identify(Hand::Right, n)).collect();
+    let at_once: Vec<_> = std::thread::scope(|scope| {
+        let room = &room;
+        let asked: Vec<_> = (1..=24)
+            .map(|n| scope.spawn(move || room.identify(Hand::Right, n)))
+            .collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(at_once, alone);
+    assert!(alone.contains(&Identity::NoMatch));
+    assert!(alone.contains(&Identity::Match(customer(1))));
+}
+
+#[test]
 fn two_people_with_one_palm_are_ambiguous_and_never_a_match() {
     let room = Room::filled(5);
     room.add(99, &samples(Hand::Right, 3));

@@ -49,16 +49,34 @@ impl Store for MemoryStore {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        Ok(self
-            .rows()
-            .range::<[u8], _>((from, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .take(limit)
+        let rows = self.rows();
+        let rows = within(&rows, prefix, after).take(limit);
+        Ok(rows
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect())
     }
+
+    fn keys(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.rows();
+        let rows = within(&rows, prefix, after).take(limit);
+        Ok(rows.map(|(key, _)| key.clone()).collect())
+    }
+}
+
+fn within<'a>(
+    rows: &'a BTreeMap<Vec<u8>, Vec<u8>>,
+    prefix: &'a [u8],
+    after: Option<&'a [u8]>,
+) -> impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)> {
+    let from = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    rows.range::<[u8], _>((from, Bound::Unbounded))
+        .take_while(move |(key, _)| key.starts_with(prefix))
 }

@@ -46,6 +46,27 @@ impl SledStore {
     }
 }
 
+impl SledStore {
+    /// Rows whose keys begin with `prefix`, only those above `after` when it is given; sled's values are shared, not
+    /// copied.
+    fn within<'a>(
+        &self,
+        prefix: &'a [u8],
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + use<'a> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let rows = self.database.range::<&[u8], _>((from, Bound::Unbounded));
+        rows.map(|row| row.map_err(|error| failed("read", error)))
+            .take_while(|row| {
+                row.as_ref()
+                    .map_or(true, |(key, _)| key.starts_with(prefix))
+            })
+    }
+}
+
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         batch.check()?;
@@ -76,23 +97,19 @@ impl Store for SledStore {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let mut rows = Vec::new();
-        for row in self
-            .database
-            .range::<&[u8], _>((from, Bound::Unbounded))
-            .take(limit)
-        {
-            let (key, value) = row.map_err(|error| failed("read", error))?;
-            if !key.starts_with(prefix) {
-                break;
-            }
-            rows.push((key.to_vec(), value.to_vec()));
-        }
-        Ok(rows)
+        let rows = self.within(prefix, after).take(limit);
+        rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            .collect()
+    }
+
+    fn keys(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.within(prefix, after).take(limit);
+        rows.map(|row| row.map(|(key, _)| key.to_vec())).collect()
     }
 }
 

@@ -12,6 +12,8 @@ fn store_contract(store: &dyn Store) {
 
     let keys = |after: Option<&[u8]>, limit| -> Vec<String> {
         let rows = store.scan(b"list/", after, limit).unwrap();
+        let keys = store.keys(b"list/", after, limit).unwrap();
+        assert!(rows.iter().map(|(key, _)| key).eq(&keys));
         rows.into_iter()
             .map(|(key, _)| String::from_utf8(key).unwrap())
             .collect()

@@ -34,7 +34,7 @@ use palm_proto::{
 };
 use palm_server::{
     config::Identification,
-    entropy::{Entropy, SystemEntropy},
+    entropy::SystemEntropy,
     gallery::{
         self, Gallery, Identity,
         plain::PlainGallery,
@@ -53,22 +53,33 @@ use palm_tests::{
 const ALL: [&str; 5] = ["extract", "identify", "checkout", "authorise", "fdatasync"];
 const TILL: &str = "counter-1";
 const CAPTURES: u64 = 40;
-const PALMS: [u64; 3] = [1_000, 10_000, 100_000];
-const PROBES: u64 = 40;
+const PROBES: u64 = 100;
+/// People whose palm somebody else has enrolled too.
+const TWINS: u64 = 100;
+/// Clients that look for a palm at once, and how many each.
+const CROWD: (u64, u64) = (16, 8);
 /// Probes for the plain gallery, which takes a second each among 100,000 palms.
-const PEER_PROBES: usize = 10;
+const PEER_PROBES: u64 = 10;
+/// Marks the number of a twin.
+const TWIN: u64 = 1 << 40;
+/// Numbers of people who are not enrolled begin beyond any who is.
+const STRANGERS: u64 = 1 << 32;
 const CHECKOUTS: u32 = 25;
 /// Clients at once, and payments of each run.
 const CLIENTS: [(usize, usize); 3] = [(1, 400), (8, 1_600), (64, 3_200)];
 const SYNCS: usize = 1_000;
 const RICH: u64 = 999_999_999;
 
-/// Measures; about two minutes in a release build.
+/// Measures; about four minutes in a release build.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Only these of extract, identify, checkout, authorise, fdatasync; may be given more than once
     #[arg(long, value_parser = ALL)]
     only: Vec<String>,
+    /// Palms in the gallery that `identify` searches, three samples each, 200 or more, rising; may be given more than
+    /// once (333334 are a million samples, and take some minutes to enrol)
+    #[arg(long, default_values_t = [1_000, 10_000, 100_000])]
+    palms: Vec<u64>,
     /// Folder on the disk to measure, instead of the system's for temporary files
     #[arg(long)]
     dir: Option<std::path::PathBuf>,
@@ -97,7 +108,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         extraction()?;
     }
     if wanted("identify") {
-        identification(folder.path())?;
+        identification(folder.path(), &arguments.palms)?;
     }
     let synced = if wanted("authorise") || wanted("fdatasync") {
         Some(syncs(folder.path())?)
@@ -138,7 +149,7 @@ fn percentile(values: &mut [f64], part: f64) -> f64 {
 }
 
 fn tell_percentiles(bench: &str, what: &str, mut ms: Vec<f64>) {
-    for (name, part) in [("p50", 0.5), ("p95", 0.95)] {
+    for (name, part) in [("min", 0.0), ("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
         let metric = if what.is_empty() {
             name.to_owned()
         } else {
@@ -210,64 +221,194 @@ fn customer(person: u64) -> CustomerId {
 }
 
 /// The product's gallery on the embedded store, and the plain gallery in memory with the same templates as its peer.
-fn identification(folder: &Path) -> Result<()> {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let store: Arc<dyn Store> = Arc::new(SledStore::open(&folder.join("identify"))?);
-    let keyholder = Arc::new(Keyholder::new([1; 32]));
-    let policy = Identification::default();
-    let mut plain = PlainGallery::new(policy, gallery::threads(limits::SEARCH_THREADS)?);
-    let mut enrolled = 0;
-    for palms in PALMS {
-        for person in enrolled..palms {
-            let own = [0, 1, 2].map(|sample| field(person, sample, 15));
-            rest::plant(&*store, &keyholder, (customer(person), &own), &*entropy)?;
-            own.into_iter()
+struct House {
+    store: Arc<dyn Store>,
+    sealed: Gallery,
+    plain: PlainGallery,
+    palms: u64,
+}
+
+impl House {
+    fn open(folder: &Path) -> Result<(Arc<dyn Store>, Gallery)> {
+        let store: Arc<dyn Store> = Arc::new(SledStore::open(&folder.join("identify"))?);
+        let sealed = Gallery::open(gallery::Setup {
+            policy: Identification::default(),
+            samples_max: 3_000_000,
+            templates: Templates::new(Arc::clone(&store), Arc::new(Keyholder::new([1; 32]))),
+            key: EpochKey::new([2; 32]),
+            folder: Some(folder.join("identify-blocks")),
+            entropy: Arc::new(SystemEntropy::new()),
+        })?;
+        Ok((store, sealed))
+    }
+
+    /// Enrols more people, and puts their codes into blocks.
+    fn filled_to(self, folder: &Path, palms: u64) -> Result<Self> {
+        let Self {
+            store,
+            sealed,
+            mut plain,
+            palms: enrolled,
+        } = self;
+        drop(sealed);
+        let (keyholder, entropy) = (Keyholder::new([1; 32]), SystemEntropy::new());
+        let twins = (enrolled == 0).then_some(0..TWINS);
+        let twins = twins.into_iter().flatten().map(|own| (own | TWIN, own, 3));
+        for (person, palm, first) in (enrolled..palms).map(|own| (own, own, 0)).chain(twins) {
+            let samples = [0, 1, 2].map(|sample| field(palm, first + sample, 15));
+            rest::plant(&*store, &keyholder, (customer(person), &samples), &entropy)?;
+            samples
+                .into_iter()
                 .for_each(|sample| plain.add(customer(person), sample));
         }
-        enrolled = palms;
-        let name = format!("identify/{palms}x3");
+        drop(store);
+        let (store, sealed) = Self::open(folder)?;
+        Ok(Self {
+            store,
+            sealed,
+            plain,
+            palms,
+        })
+    }
+
+    fn timed(&self, probe: &Template) -> Result<(f64, Identity)> {
         let watch = Stopwatch::start();
-        let sealed = Gallery::open(gallery::Setup {
-            policy,
-            samples_max: 600_000,
-            templates: Templates::new(Arc::clone(&store), Arc::clone(&keyholder)),
-            key: EpochKey::new([2; 32]),
-            folder: None,
-            entropy: Arc::clone(&entropy),
-        })?;
-        tell(&name, "all_blocks_made", watch.ms() / 1e3, "s");
-        let (mut times, mut peer_times, mut found) = (Vec::new(), Vec::new(), 0);
-        for probe in 0..PROBES {
-            let person = mixed(probe, palms) % palms;
-            let probe = field(person, 1_000 + probe, 15);
-            let watch = Stopwatch::start();
-            let identity = sealed.identify(&probe)?;
-            times.push(watch.ms());
-            found += u64::from(identity == Identity::Match(customer(person)));
-            if peer_times.len() < PEER_PROBES {
+        let identity = self.sealed.identify(probe)?;
+        Ok((watch.ms(), identity))
+    }
+
+    /// Somebody without a twin.
+    fn person(&self, draw: u64) -> u64 {
+        TWINS + mixed(draw, self.palms) % (self.palms - TWINS)
+    }
+
+    /// One at a time; whom it knows, whom it does not and whom it knows twice in turn, each for the first time, so that
+    /// what the machine does meanwhile and what its caches hold is the same for all three.
+    fn one_at_a_time(&self, name: &str) -> Result<()> {
+        let (mut found, mut nobody, mut two) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut seconds, mut first_ms) = (0, 0.0);
+        for draw in 0..PROBES {
+            let (probe, own) = (1_000 + draw, self.person(draw));
+            let (ms, identity) = self.timed(&field(own, probe, 15))?;
+            ensure!(identity == Identity::Match(customer(own)), "not found");
+            found.push(ms);
+            let (ms, identity) = self.timed(&field(STRANGERS + self.palms + draw, probe, 15))?;
+            ensure!(identity == Identity::NoMatch, "a stranger was found");
+            nobody.push(ms);
+            let (ms, identity) = self.timed(&field(draw % TWINS, probe, 15))?;
+            seconds += u32::from(matches!(identity, Identity::Ambiguous(_)));
+            two.push(ms);
+            if draw < PEER_PROBES {
                 let watch = Stopwatch::start();
-                let peer = plain.identify(&probe);
-                peer_times.push(watch.ms());
-                ensure!(peer == identity, "the plain gallery answers otherwise");
+                let peer = self.plain.identify(&field(own, probe, 15));
+                first_ms += watch.ms();
+                ensure!(
+                    peer == Identity::Match(customer(own)),
+                    "the plain gallery answers otherwise"
+                );
             }
         }
         ensure!(
-            found == PROBES,
-            "{found} of {PROBES} were found among {palms} palms"
+            u64::from(seconds) > PROBES / 2,
+            "two with one palm: only {seconds} times ambiguous"
         );
-        // The times must not say whether somebody is there.
-        let mut other_times = Vec::new();
-        for probe in 0..PROBES {
-            let stranger = field(palms + 1_000_000 + probe, 0, 15);
-            let watch = Stopwatch::start();
-            let identity = sealed.identify(&stranger)?;
-            other_times.push(watch.ms());
-            ensure!(identity == Identity::NoMatch, "a stranger was found");
-        }
-        tell_percentiles(&name, "nobody", other_times);
-        let ratio = peer_times.iter().sum::<f64>() / times[..PEER_PROBES].iter().sum::<f64>();
-        tell_percentiles(&name, "", times);
-        tell(&name, "plain_over_sealed", ratio, "ratio");
+        let peers = usize::try_from(PEER_PROBES).expect("invariant: ten");
+        let ratio = first_ms / found[..peers].iter().sum::<f64>();
+        let [middle, none, both] =
+            [&mut found, &mut nobody, &mut two].map(|ms| percentile(ms, 0.5));
+        tell_percentiles(name, "", found);
+        tell_percentiles(name, "nobody", nobody);
+        tell_percentiles(name, "ambiguous", two);
+        tell(name, "nobody_over_match_p50", none / middle, "ratio");
+        tell(name, "ambiguous_over_match_p50", both / middle, "ratio");
+        tell(name, "plain_over_sealed", ratio, "ratio");
+        Ok(())
+    }
+
+    /// Many clients at once, whose searches share scans, against one client who looks for as many.
+    fn at_once(&self, name: &str) -> Result<()> {
+        let (clients, each) = CROWD;
+        // Drawn before the clock runs.
+        let probes = |first: u64| -> Vec<(u64, Template)> {
+            let draws = first..first + clients * each;
+            let probe = |draw| (self.person(draw), field(self.person(draw), draw, 15));
+            draws.map(probe).collect()
+        };
+        let (alone, at_once) = (probes(10_000), probes(20_000));
+        let all_found = |probes: &[(u64, Template)]| -> Result<()> {
+            for (own, probe) in probes {
+                let identity = self.sealed.identify(probe)?;
+                ensure!(identity == Identity::Match(customer(*own)), "not found");
+            }
+            Ok(())
+        };
+        let watch = Stopwatch::start();
+        all_found(&alone)?;
+        let alone = per_second(alone.len(), watch);
+        let watch = Stopwatch::start();
+        std::thread::scope(|scope| {
+            let shares = at_once.chunks(usize::try_from(each)?);
+            let clients: Vec<_> = shares
+                .map(|own| scope.spawn(move || all_found(own)))
+                .collect();
+            let ended = clients.into_iter().map(|client| {
+                let ended = client.join();
+                ended.expect("a client panicked")
+            });
+            ended.collect::<Result<()>>()
+        })?;
+        let rate = per_second(at_once.len(), watch);
+        tell(name, "at_once_rate", rate, "1/s");
+        tell(name, "at_once_rate_per_rate", rate / alone, "ratio");
+        Ok(())
+    }
+
+    /// Closes everything, and opens it until it has answered.
+    fn start_up(self, folder: &Path, name: &str) -> Result<Self> {
+        let Self {
+            store,
+            sealed,
+            plain,
+            palms,
+        } = self;
+        drop((store, sealed));
+        let probe = field(TWINS, 77, 15);
+        let watch = Stopwatch::start();
+        let (store, sealed) = Self::open(folder)?;
+        let identity = sealed.identify(&probe)?;
+        tell(name, "start_up", watch.ms() / 1e3, "s");
+        ensure!(
+            identity == Identity::Match(customer(TWINS)),
+            "not found after a start"
+        );
+        Ok(Self {
+            store,
+            sealed,
+            plain,
+            palms,
+        })
+    }
+}
+
+fn identification(folder: &Path, sizes: &[u64]) -> Result<()> {
+    let policy = Identification::default();
+    let (store, sealed) = House::open(folder)?;
+    let mut house = House {
+        store,
+        sealed,
+        plain: PlainGallery::new(policy, gallery::threads(limits::SEARCH_THREADS)?),
+        palms: 0,
+    };
+    for palms in sizes {
+        ensure!(
+            *palms >= 2 * TWINS && *palms > house.palms,
+            "--palms: 200 or more, rising"
+        );
+        let name = format!("identify/{palms}x3");
+        house = house.filled_to(folder, *palms)?;
+        house.one_at_a_time(&name)?;
+        house.at_once(&name)?;
+        house = house.start_up(folder, &name)?;
     }
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::BinaryHeap,
     fmt,
 };
 
 use super::RecordId;
+
+/// Fewer candidates than this are not worth sorting out.
+const UNSORTED_MIN: usize = 64;
 
 /// How well a probe fits an enrolled code. It can be compared and nothing else: its value is for the keyholder, and
 /// would be an oracle for forging palms anywhere else.
@@ -48,53 +50,72 @@ impl PartialOrd for Candidate {
     }
 }
 
-/// The best few of what was seen so far: the worst of them on top.
+/// The best few of what was seen so far.
 pub struct Best {
     keep: usize,
-    heap: BinaryHeap<Candidate>,
+    /// The best `keep` of everything offered, and some others that nobody has sorted out yet.
+    seen: Vec<Candidate>,
+    least: i8,
 }
 
 impl fmt::Debug for Best {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Best({} of {})", self.heap.len(), self.keep)
+        write!(f, "Best(of {})", self.keep)
     }
 }
 
 impl Best {
     /// Nothing yet, and at most `keep` candidates ever.
     #[must_use]
-    pub fn new(keep: usize) -> Self {
+    pub const fn new(keep: usize) -> Self {
         Self {
             keep,
-            heap: BinaryHeap::new(),
+            seen: Vec::new(),
+            least: i8::MIN,
         }
     }
 
     /// The least score that may still get in.
-    pub(super) fn least(&self) -> i8 {
-        match self.heap.peek() {
-            Some(worst) if self.heap.len() >= self.keep => worst.score.0,
-            _ => i8::MIN,
+    pub(super) const fn least(&self) -> i8 {
+        self.least
+    }
+
+    /// Sorting out costs a few steps for each candidate seen, so it is done once for many.
+    pub(super) fn offer(&mut self, candidate: Candidate) {
+        self.seen.push(candidate);
+        if self.seen.len() >= self.keep.saturating_mul(2).max(UNSORTED_MIN) {
+            self.sort_out();
         }
     }
 
-    pub(super) fn offer(&mut self, candidate: Candidate) {
-        self.heap.push(candidate);
-        if self.heap.len() > self.keep {
-            self.heap.pop();
+    fn sort_out(&mut self) {
+        let Some(last) = self.keep.checked_sub(1) else {
+            return self.seen.clear();
+        };
+        if self.seen.len() > last {
+            let (_, worst, _) = self.seen.select_nth_unstable(last);
+            self.least = self.least.max(worst.score.0);
+            self.seen.truncate(self.keep);
         }
     }
 
     /// The best of both.
     #[must_use]
-    pub fn merged(mut self, other: Self) -> Self {
-        other.heap.into_iter().for_each(|own| self.offer(own));
+    pub fn merged(mut self, mut other: Self) -> Self {
+        self.seen.append(&mut other.seen);
+        self.least = self.least.max(other.least);
+        self.sort_out();
         self
     }
 
     /// The best first.
     #[must_use]
-    pub fn into_sorted(self) -> Vec<Candidate> {
-        self.heap.into_sorted_vec()
+    pub fn into_sorted(mut self) -> Vec<Candidate> {
+        self.sort_out();
+        self.seen.sort_unstable();
+        self.seen
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ use super::{
     code::ProbeCode,
     keys::{EPOCH_BYTES, EpochId, Hasher, KEY_BYTES},
     negacyclic::{N, Row},
-    scheme::{Mask, Packing, add_up},
+    scheme::{Mask, Packing, PagedRow, add_up},
 };
 
 const MAGIC: [u8; 4] = *b"OPGB";
@@ -157,7 +157,7 @@ fn take<const BYTES: usize>(rest: &mut &[u8]) -> [u8; BYTES] {
 /// The rows of up to 6144 codes, encrypted. It is written once: nothing changes a block that exists.
 pub struct Block {
     header: Header,
-    rows: Vec<Row>,
+    rows: Vec<PagedRow>,
 }
 
 impl std::fmt::Debug for Block {
@@ -180,10 +180,11 @@ impl std::fmt::Debug for Sums {
 
 impl Block {
     /// A block of these rows; the header's digest is theirs from now on.
-    pub(super) fn new(mut header: Header, rows: Vec<Row>) -> Self {
+    pub(super) fn new(mut header: Header, rows: Vec<PagedRow>) -> Self {
         assert_eq!(rows.len(), DIMENSIONS, "one row a dimension");
         let mut hasher = Hasher::new();
-        rows.iter().for_each(|row| hasher.update(&row_bytes(row)));
+        rows.iter()
+            .for_each(|row| hasher.update(&row_bytes(&row.0)));
         header.rows_digest = hasher.finish();
         Self { header, rows }
     }
@@ -209,7 +210,7 @@ impl Block {
     }
 
     #[cfg(test)]
-    pub(super) fn rows(&self) -> &[Row] {
+    pub(super) fn rows(&self) -> &[PagedRow] {
         &self.rows
     }
 
@@ -221,7 +222,7 @@ impl Block {
         out.write_all(&self.header.to_bytes())?;
         self.rows
             .iter()
-            .try_for_each(|row| out.write_all(&row_bytes(row)))
+            .try_for_each(|row| out.write_all(&row_bytes(&row.0)))
     }
 
     /// Reads one stored block and leaves the source behind it.
@@ -239,7 +240,8 @@ impl Block {
             fill(source, &mut bytes)?;
             hasher.update(&bytes);
             let (words, _) = bytes.as_chunks();
-            rows.push(std::array::from_fn(|at| u32::from_le_bytes(words[at])));
+            let row = std::array::from_fn(|at| u32::from_le_bytes(words[at]));
+            rows.push(PagedRow(row));
         }
         if hasher.finish() == header.rows_digest {
             Ok(Self { header, rows })

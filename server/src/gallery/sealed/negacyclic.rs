@@ -3,7 +3,8 @@
 //! A real polynomial of 2048 coefficients is folded into 1024 complex ones (X^1024 = i) and twisted, so that the cyclic
 //! transform of half the length gives the negacyclic product. The 1024 points stand as 32 rows of 32; each pass works
 //! on whole rows, which compilers turn into vector code, with one transposition between the passes (the four-step
-//! method: Bailey, "FFTs in external or hierarchical memory", 1990).
+//! method: Bailey, "FFTs in external or hierarchical memory", 1990). The five levels of a pass go by three and two, so
+//! that its values stay in registers meanwhile.
 //!
 //! **Exactness.** Brent, Percival and Zimmermann ("Error bounds on complex floating-point multiplication", Math. Comp.
 //! 76, 2007) bound the error of each coefficient by |x| |y| ((1+u)^3n (1+u sqrt 5)^(3n+1) (1+b)^3n - 1), with n = 10
@@ -15,7 +16,7 @@
 use std::{f64::consts::PI, sync::LazyLock};
 
 use pulp::{Arch, Simd, WithSimd};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, optimization_barrier};
 
 /// Coefficients of a polynomial.
 pub(super) const N: usize = 2048;
@@ -25,7 +26,13 @@ pub(super) type Row = [u32; N];
 const HALF: usize = N / 2;
 const SIDE: usize = 32;
 const LEVELS: u32 = SIDE.trailing_zeros();
+/// Rows that the first three levels of a pass take together lie so far apart, and the last two levels take so many.
+const QUARTET: usize = 4;
 type Plane = [[f64; SIDE]; SIDE];
+/// A complex number.
+type Value = (f64, f64);
+/// exp(-2 pi i k / 32) for k below 16.
+type Side = [Value; SIDE / 2];
 
 /// 1024 complex numbers.
 #[derive(Clone, Zeroize)]
@@ -40,8 +47,7 @@ struct Roots {
     twist: Spectrum,
     /// exp(-2 pi i column rev(row) / 1024), with the bits of the row reversed.
     between: Spectrum,
-    /// exp(-2 pi i k / 32) for k below 16.
-    side: [(f64, f64); SIDE / 2],
+    side: Side,
 }
 
 static ROOTS: LazyLock<Roots> = LazyLock::new(|| {
@@ -63,7 +69,7 @@ impl Spectrum {
         im: [[0.0; SIDE]; SIDE],
     };
 
-    fn from_fn(of: impl Fn(usize, usize) -> (f64, f64)) -> Self {
+    fn from_fn(of: impl Fn(usize, usize) -> Value) -> Self {
         let mut out = Self::ZERO;
         for row in 0..SIDE {
             for column in 0..SIDE {
@@ -79,20 +85,39 @@ impl Spectrum {
     }
 
     #[inline(always)]
-    fn of_wide(polynomial: &[i32; N]) -> Self {
-        let mut out = Self::ZERO;
-        let (low, high) = polynomial.split_at(HALF);
-        let (re, im) = (out.re.as_flattened_mut(), out.im.as_flattened_mut());
-        for at in 0..HALF {
-            (re[at], im[at]) = (f64::from(low[at]), f64::from(high[at]));
-        }
+    fn of_wide<S: Simd>(polynomial: &[i32; N]) -> Self {
         let roots = &*ROOTS;
-        out.multiply(&roots.twist, 1.0);
-        out.columns(&roots.side);
-        out.multiply(&roots.between, 1.0);
-        out.transpose();
-        out.columns(&roots.side);
+        let halves: &[[[i32; SIDE]; SIDE]] = polynomial.as_chunks().0.as_chunks().0;
+        let [low, high] = halves.first_chunk().expect("invariant: two halves");
+        let folded = |row: usize, column: usize| {
+            let value = (f64::from(low[row][column]), f64::from(high[row][column]));
+            times::<S>(value, roots.twist.at(row, column))
+        };
+        let (mut work, mut turned) = (Work(Self::ZERO), Work(Self::ZERO));
+        first_levels::<S>(&roots.side, folded, &mut work.0);
+        last_levels(&work.0, |row, column, value| {
+            let value = times::<S>(value, roots.between.at(row, column));
+            turned.0.set(row, column, value);
+        });
+        turned.0.transpose();
+        first_levels::<S>(
+            &roots.side,
+            |row, column| turned.0.at(row, column),
+            &mut work.0,
+        );
+        let mut out = Self::ZERO;
+        last_levels(&work.0, |row, column, value| out.set(row, column, value));
         out
+    }
+
+    #[inline(always)]
+    fn at(&self, row: usize, column: usize) -> Value {
+        (self.re[row][column], self.im[row][column])
+    }
+
+    #[inline(always)]
+    fn set(&mut self, row: usize, column: usize, value: Value) {
+        (self.re[row][column], self.im[row][column]) = value;
     }
 
     /// The product of two polynomials, modulo 2^32.
@@ -101,98 +126,180 @@ impl Spectrum {
     }
 
     #[inline(always)]
-    fn product_wide(&self, other: &Self) -> Row {
-        let mut work = Zeroizing::new(self.clone());
+    fn product_wide<S: Simd>(&self, other: &Self) -> Row {
         let roots = &*ROOTS;
-        work.multiply(other, 1.0);
-        work.columns_back(&roots.side);
-        work.transpose();
-        work.multiply(&roots.between, -1.0);
-        work.columns_back(&roots.side);
-        work.multiply(&roots.twist, -1.0);
+        let (mut work, mut turned) = (Work(Self::ZERO), Work(Self::ZERO));
+        let point = |row, column| times::<S>(self.at(row, column), other.at(row, column));
+        last_levels_back(point, &mut work.0);
+        first_levels_back::<S>(&roots.side, &work.0, |row, column, value| {
+            turned.0.set(row, column, value);
+        });
+        turned.0.transpose();
+        let between = |row, column| {
+            let value = turned.0.at(row, column);
+            times_back::<S>(value, roots.between.at(row, column))
+        };
+        last_levels_back(between, &mut work.0);
         let mut out = [0; N];
-        let (low, high) = out.split_at_mut(HALF);
-        for (own, value) in low.iter_mut().zip(work.re.as_flattened()) {
-            *own = rounded(*value);
-        }
-        for (own, value) in high.iter_mut().zip(work.im.as_flattened()) {
-            *own = rounded(*value);
-        }
+        let halves: &mut [[[u32; SIDE]; SIDE]] = out.as_chunks_mut().0.as_chunks_mut().0;
+        let [low, high] = halves.first_chunk_mut().expect("invariant: two halves");
+        first_levels_back::<S>(&roots.side, &work.0, |row, column, value| {
+            let value = times_back::<S>(value, roots.twist.at(row, column));
+            (low[row][column], high[row][column]) = (rounded(value.0), rounded(value.1));
+        });
         out
     }
 
-    /// Point by point, with the other one's imaginary part times `sign`: -1 conjugates it.
-    #[inline(always)]
-    fn multiply(&mut self, other: &Self, sign: f64) {
-        let own = self
-            .re
-            .as_flattened_mut()
-            .iter_mut()
-            .zip(self.im.as_flattened_mut());
-        let others = other.re.as_flattened().iter().zip(other.im.as_flattened());
-        for ((re, im), (c, s)) in own.zip(others) {
-            let s = s * sign;
-            (*re, *im) = (*re * c - *im * s, *re * s + *im * c);
-        }
-    }
-
-    #[inline(always)]
     fn transpose(&mut self) {
-        for plane in [&mut self.re, &mut self.im] {
-            let old = *plane;
-            for (row, values) in plane.iter_mut().enumerate() {
-                for (value, from) in values.iter_mut().zip(&old) {
-                    *value = from[row];
-                }
+        transpose(&mut self.re);
+        transpose(&mut self.im);
+    }
+}
+
+/// In pairs of rows and columns. A function of its own, so that compilers do not make gathers of it where registers are
+/// wide.
+#[inline(never)]
+fn transpose(plane: &mut Plane) {
+    let old = *plane;
+    for (at, [one, other]) in old.as_chunks::<2>().0.iter().enumerate() {
+        let cells = one.as_chunks::<2>().0.iter().zip(other.as_chunks::<2>().0);
+        for ((a, b), [first, second]) in cells.zip(plane.as_chunks_mut::<2>().0) {
+            first.as_chunks_mut::<2>().0[at] = [a[0], b[0]];
+            second.as_chunks_mut::<2>().0[at] = [a[1], b[1]];
+        }
+    }
+}
+
+/// What comes between, wiped when dropped: as a whole, because number by number it takes a quarter of a product.
+struct Work(Spectrum);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.re.as_flattened_mut().fill(0.0);
+        self.0.im.as_flattened_mut().fill(0.0);
+        optimization_barrier(&self.0);
+    }
+}
+
+/// a b + c, rounded once where the machine can; where it cannot, to do so would take a hundred times as long.
+#[inline(always)]
+fn fused<S: Simd>(a: f64, b: f64, c: f64) -> f64 {
+    if S::IS_SCALAR {
+        a * b + c
+    } else {
+        a.mul_add(b, c)
+    }
+}
+
+#[inline(always)]
+fn times<S: Simd>((re, im): Value, (c, s): Value) -> Value {
+    (fused::<S>(re, c, -(im * s)), fused::<S>(re, s, im * c))
+}
+
+/// Times the conjugate of the second.
+#[inline(always)]
+fn times_back<S: Simd>((re, im): Value, (c, s): Value) -> Value {
+    (fused::<S>(re, c, im * s), fused::<S>(im, c, -(re * s)))
+}
+
+#[inline(always)]
+fn sum(a: Value, b: Value) -> Value {
+    (a.0 + b.0, a.1 + b.1)
+}
+
+#[inline(always)]
+fn difference(a: Value, b: Value) -> Value {
+    (a.0 - b.0, a.1 - b.1)
+}
+
+/// The first three levels of each column's transform: between rows 16, 8 and 4 apart. Level by level (a, b) becomes
+/// (a + b, (a - b) w).
+#[inline(always)]
+fn first_levels<S: Simd>(side: &Side, from: impl Fn(usize, usize) -> Value, to: &mut Spectrum) {
+    for row in 0..QUARTET {
+        for column in 0..SIDE {
+            let mut own: [Value; 8] = std::array::from_fn(|k| from(row + QUARTET * k, column));
+            let mut pair = |a: usize, b: usize, root: usize| {
+                let apart = difference(own[a], own[b]);
+                (own[a], own[b]) = (sum(own[a], own[b]), times::<S>(apart, side[root]));
+            };
+            for k in 0..4 {
+                pair(k, k + 4, row + QUARTET * k);
+            }
+            for k in [0, 1, 4, 5] {
+                pair(k, k + 2, 2 * (row + QUARTET * (k % 4)));
+            }
+            for k in [0, 2, 4, 6] {
+                pair(k, k + 1, 4 * row);
+            }
+            for (k, own) in own.into_iter().enumerate() {
+                to.set(row + QUARTET * k, column, own);
             }
         }
     }
+}
 
-    /// Transforms each column; its values come out in the order of reversed bits.
-    #[inline(always)]
-    fn columns(&mut self, roots: &[(f64, f64); SIDE / 2]) {
-        let mut half = SIDE / 2;
-        while half > 0 {
-            for start in (0..SIDE).step_by(2 * half) {
-                for k in 0..half {
-                    let (c, s) = roots[k * (SIDE / 2 / half)];
-                    let (a, b) = self.pair(start + k, start + k + half);
-                    a.minus_turned(b, c, s);
-                }
-            }
-            half /= 2;
+/// The last two levels, between rows 2 and 1 apart. Values are in the order of reversed bits then.
+#[inline(always)]
+fn last_levels(from: &Spectrum, mut to: impl FnMut(usize, usize, Value)) {
+    for row in (0..SIDE).step_by(QUARTET) {
+        for column in 0..SIDE {
+            let [a, b, c, d]: [Value; QUARTET] = std::array::from_fn(|k| from.at(row + k, column));
+            let (a, c) = (sum(a, c), difference(a, c));
+            let (b, d) = (sum(b, d), difference(b, d));
+            let turned = (d.1, -d.0);
+            to(row, column, sum(a, b));
+            to(row + 1, column, difference(a, b));
+            to(row + 2, column, sum(c, turned));
+            to(row + 3, column, difference(c, turned));
         }
     }
+}
 
-    /// Undoes [`Self::columns`], times 32.
-    #[inline(always)]
-    fn columns_back(&mut self, roots: &[(f64, f64); SIDE / 2]) {
-        let mut half = 1;
-        while half < SIDE {
-            for start in (0..SIDE).step_by(2 * half) {
-                for k in 0..half {
-                    let (c, s) = roots[k * (SIDE / 2 / half)];
-                    let (a, b) = self.pair(start + k, start + k + half);
-                    a.plus_turned(b, c, -s);
-                }
-            }
-            half *= 2;
+/// Undoes [`last_levels`], times 4.
+#[inline(always)]
+fn last_levels_back(from: impl Fn(usize, usize) -> Value, to: &mut Spectrum) {
+    for row in (0..SIDE).step_by(QUARTET) {
+        for column in 0..SIDE {
+            let [a, b, c, d]: [Value; QUARTET] = std::array::from_fn(|k| from(row + k, column));
+            let (a, b) = (sum(a, b), difference(a, b));
+            let (c, d) = (sum(c, d), difference(c, d));
+            let turned = (-d.1, d.0);
+            to.set(row, column, sum(a, c));
+            to.set(row + 1, column, sum(b, turned));
+            to.set(row + 2, column, difference(a, c));
+            to.set(row + 3, column, difference(b, turned));
         }
     }
+}
 
-    #[inline(always)]
-    fn pair(&mut self, first: usize, second: usize) -> (Line<'_>, Line<'_>) {
-        let (re_head, re_tail) = self.re.split_at_mut(second);
-        let (im_head, im_tail) = self.im.split_at_mut(second);
-        let a = Line {
-            re: &mut re_head[first],
-            im: &mut im_head[first],
-        };
-        let b = Line {
-            re: &mut re_tail[0],
-            im: &mut im_tail[0],
-        };
-        (a, b)
+/// Undoes [`first_levels`], times 8. Level by level (a, b) becomes (a + b w, a - b w).
+#[inline(always)]
+fn first_levels_back<S: Simd>(
+    side: &Side,
+    from: &Spectrum,
+    mut to: impl FnMut(usize, usize, Value),
+) {
+    for row in 0..QUARTET {
+        for column in 0..SIDE {
+            let mut own: [Value; 8] = std::array::from_fn(|k| from.at(row + QUARTET * k, column));
+            let mut pair = |a: usize, b: usize, root: usize| {
+                let turned = times_back::<S>(own[b], side[root]);
+                (own[a], own[b]) = (sum(own[a], turned), difference(own[a], turned));
+            };
+            for k in [0, 2, 4, 6] {
+                pair(k, k + 1, 4 * row);
+            }
+            for k in [0, 1, 4, 5] {
+                pair(k, k + 2, 2 * (row + QUARTET * (k % 4)));
+            }
+            for k in 0..4 {
+                pair(k, k + 4, row + QUARTET * k);
+            }
+            for (k, own) in own.into_iter().enumerate() {
+                to(row + QUARTET * k, column, own);
+            }
+        }
     }
 }
 
@@ -205,7 +312,7 @@ impl WithSimd for Transform<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Spectrum {
-        Spectrum::of_wide(self.0)
+        Spectrum::of_wide::<S>(self.0)
     }
 }
 
@@ -216,39 +323,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Row {
-        self.0.product_wide(self.1)
-    }
-}
-
-/// One row.
-struct Line<'a> {
-    re: &'a mut [f64; SIDE],
-    im: &'a mut [f64; SIDE],
-}
-
-impl Line<'_> {
-    /// (a, b) becomes (a + b, (a - b) w).
-    #[inline(always)]
-    fn minus_turned(self, b: Line<'_>, c: f64, s: f64) {
-        for at in 0..SIDE {
-            let (re, im) = (self.re[at] - b.re[at], self.im[at] - b.im[at]);
-            self.re[at] += b.re[at];
-            self.im[at] += b.im[at];
-            b.re[at] = re * c - im * s;
-            b.im[at] = re * s + im * c;
-        }
-    }
-
-    /// (a, b) becomes (a + b w, a - b w).
-    #[inline(always)]
-    fn plus_turned(self, b: Line<'_>, c: f64, s: f64) {
-        for at in 0..SIDE {
-            let (re, im) = (b.re[at] * c - b.im[at] * s, b.re[at] * s + b.im[at] * c);
-            b.re[at] = self.re[at] - re;
-            b.im[at] = self.im[at] - im;
-            self.re[at] += re;
-            self.im[at] += im;
-        }
+        self.0.product_wide::<S>(self.1)
     }
 }
 

@@ -17,7 +17,7 @@
 //! is 2 exp(-766), below 2^-1100 for each score. Two codes in a word leave room for 2^15, and 127 errors of at most 21
 //! never reach it.
 
-use std::{fmt, ops::Range};
+use std::fmt;
 
 use palm_models::template::DIMENSIONS;
 use pulp::{Arch, Simd, WithSimd};
@@ -33,8 +33,15 @@ use super::{
 const TERNARY_BYTES: usize = 8;
 const ERROR_BYTES: usize = 6;
 const ERROR_BITS: u32 = 21;
-/// Columns that probes which share a scan go through together: 512 KiB of a block's rows.
+/// Words of a page of memory, 4 KiB.
+const PAGE_WORDS: usize = 1024;
+/// Rows that are read side by side when a probe is alone: as many streams keep the memory busy (measured: 4 are 60 % as
+/// fast, 31 slower again).
+const ABREAST: usize = 15;
+/// Columns that probes which share a scan go through together: 512 KiB of a block's rows, which stay in the cache.
 const SHARED_WORDS: usize = 256;
+/// Registers that hold sums while the rows go by.
+const SUMS_HELD: usize = 8;
 /// Most codes in one word.
 const PER_WORD_MAX: usize = 3;
 
@@ -118,6 +125,18 @@ impl Mask {
     }
 }
 
+/// A row as a block holds it, on pages of its own: reading it asks the system's page table twice and not three times,
+/// and no register is filled from two lines of the cache.
+#[repr(C, align(4096))]
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct PagedRow(pub(super) Row);
+
+impl fmt::Debug for PagedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PagedRow")
+    }
+}
+
 /// The secrets of an epoch, one for each dimension. Zeroized when dropped.
 pub(super) struct Secrets(Zeroizing<Vec<[i8; N]>>);
 
@@ -158,7 +177,7 @@ impl Secrets {
         errors: &Stream,
         packing: Packing,
         codes: &[ReferenceCode],
-    ) -> Vec<Row> {
+    ) -> Vec<PagedRow> {
         assert!(codes.len() <= packing.capacity(), "more codes than slots");
         let row = |dimension| {
             let secret = Zeroizing::new(transformed(&self.0[dimension]));
@@ -174,7 +193,7 @@ impl Secrets {
                     *word = word.wrapping_add_signed(value << packing.shift(digit));
                 }
             }
-            row
+            PagedRow(row)
         };
         (0..DIMENSIONS).into_par_iter().map(row).collect()
     }
@@ -189,11 +208,14 @@ fn lane(dimension: usize) -> u64 {
     u64::try_from(dimension).expect("invariant: below 512")
 }
 
+/// The coordinates of a probe that are -1, and those that are 1.
+type Wanted = [Vec<usize>; 2];
+
 /// Adds up the rows of each probe's coordinates, with their signs: all that the matcher does. Several probes go through
 /// the rows together, a few columns at a time, so that most of what they read is in the cache.
-pub(super) fn add_up(rows: &[Row], probes: &[ProbeCode]) -> Vec<Row> {
+pub(super) fn add_up(rows: &[PagedRow], probes: &[ProbeCode]) -> Vec<Row> {
     let signs = |probe: &ProbeCode| [-1, 1].map(|sign| probe.coordinates(sign));
-    let wanted: Vec<[Vec<usize>; 2]> = probes.iter().map(signs).collect();
+    let wanted: Vec<Wanted> = probes.iter().map(signs).collect();
     let mut sums = vec![[0; N]; probes.len()];
     Arch::new().dispatch(Adding {
         rows,
@@ -205,8 +227,8 @@ pub(super) fn add_up(rows: &[Row], probes: &[ProbeCode]) -> Vec<Row> {
 
 /// Runs with the widest registers that the machine has, as in `negacyclic.rs`.
 struct Adding<'a> {
-    rows: &'a [Row],
-    wanted: &'a [[Vec<usize>; 2]],
+    rows: &'a [PagedRow],
+    wanted: &'a [Wanted],
     sums: &'a mut [Row],
 }
 
@@ -214,38 +236,85 @@ impl WithSimd for Adding<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { rows, wanted, sums } = self;
-        let width = if wanted.len() > 1 { SHARED_WORDS } else { N };
-        for start in (0..N).step_by(width) {
-            let columns = start..start + width;
-            for ([minus, plus], sums) in wanted.iter().zip(&mut *sums) {
-                let sums = &mut sums[columns.clone()];
-                each_four(rows, minus, &columns, sums);
-                sums.iter_mut().for_each(|sum| *sum = sum.wrapping_neg());
-                each_four(rows, plus, &columns, sums);
+        if let ([wanted], [sums]) = (wanted, &mut *sums) {
+            return alone(rows, wanted, sums);
+        }
+        for start in (0..N).step_by(SHARED_WORDS) {
+            for (wanted, sums) in wanted.iter().zip(&mut *sums) {
+                let held = SUMS_HELD * S::U32_LANES;
+                for start in (start..start + SHARED_WORDS).step_by(held) {
+                    hold(simd, rows, wanted, start, &mut sums[start..start + held]);
+                }
             }
         }
     }
 }
 
-/// Four rows at a time, so that the sums are loaded and stored a quarter as often.
+/// One probe: its rows come from memory, so many are read side by side, a page of each at a time.
 #[inline(always)]
-fn each_four(rows: &[Row], wanted: &[usize], columns: &Range<usize>, sums: &mut [u32]) {
-    let row = |dimension: usize| &rows[dimension][columns.clone()];
-    let (fours, rest) = wanted.as_chunks::<4>();
-    for four in fours {
-        let [a, b, c, d] = four.map(row);
-        for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-            let pairs = a.wrapping_add(*b).wrapping_add(c.wrapping_add(*d));
-            *sum = sum.wrapping_add(pairs);
+fn alone(rows: &[PagedRow], [minus, plus]: &Wanted, sums: &mut Row) {
+    for (page, sums) in sums.as_chunks_mut().0.iter_mut().enumerate() {
+        side_by_side(rows, minus, page, sums);
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_neg());
+        side_by_side(rows, plus, page, sums);
+    }
+}
+
+#[inline(always)]
+fn side_by_side(rows: &[PagedRow], wanted: &[usize], page: usize, sums: &mut [u32; PAGE_WORDS]) {
+    let (many, rest) = wanted.as_chunks::<ABREAST>();
+    many.iter().for_each(|own| add_pages(rows, own, page, sums));
+    let (fours, rest) = rest.as_chunks::<4>();
+    fours
+        .iter()
+        .for_each(|own| add_pages(rows, own, page, sums));
+    let ones = rest.as_chunks::<1>().0;
+    ones.iter().for_each(|own| add_pages(rows, own, page, sums));
+}
+
+#[inline(always)]
+fn add_pages<const COUNT: usize>(
+    rows: &[PagedRow],
+    wanted: &[usize; COUNT],
+    page: usize,
+    sums: &mut [u32; PAGE_WORDS],
+) {
+    let pages: [&[u32; PAGE_WORDS]; COUNT] = wanted.map(|row| &rows[row].0.as_chunks().0[page]);
+    for (at, sum) in sums.iter_mut().enumerate() {
+        *sum = pages
+            .iter()
+            .fold(*sum, |sum, page| sum.wrapping_add(page[at]));
+    }
+}
+
+/// Some columns of one of several probes: the rows come from the cache, so the sums stay in registers meanwhile.
+#[inline(always)]
+fn hold<S: Simd>(
+    simd: S,
+    rows: &[PagedRow],
+    [minus, plus]: &Wanted,
+    start: usize,
+    sums: &mut [u32],
+) {
+    let columns = |row: usize| -> &[S::u32s; SUMS_HELD] {
+        let columns = &rows[row].0[start..start + SUMS_HELD * S::U32_LANES];
+        let columns = S::as_simd_u32s(columns).0.try_into();
+        columns.expect("invariant: as many columns as the registers have lanes")
+    };
+    let mut held = [simd.splat_u32s(0); SUMS_HELD];
+    for row in plus {
+        for (sum, value) in held.iter_mut().zip(columns(*row)) {
+            *sum = simd.add_u32s(*sum, *value);
         }
     }
-    for dimension in rest {
-        for (sum, value) in sums.iter_mut().zip(row(*dimension)) {
-            *sum = sum.wrapping_add(*value);
+    for row in minus {
+        for (sum, value) in held.iter_mut().zip(columns(*row)) {
+            *sum = simd.sub_u32s(*sum, *value);
         }
     }
+    S::as_mut_simd_u32s(sums).0.copy_from_slice(&held);
 }
 
 /// The transform of a probe's secret: the sum of the secrets of its coordinates. Zeroized when dropped.

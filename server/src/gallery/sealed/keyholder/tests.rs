@@ -60,8 +60,9 @@ fn same_codes_under_the_same_key_and_seed_never_share_a_mask() {
     let (one, other) = (blocks[0].rows(), blocks[1].rows());
     let equal = |row: usize| {
         one[row]
+            .0
             .iter()
-            .zip(&other[row])
+            .zip(&other[row].0)
             .filter(|(a, b)| a == b)
             .count()
     };

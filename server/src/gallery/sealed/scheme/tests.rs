@@ -11,14 +11,14 @@ use crate::{
     },
 };
 
-fn encrypted(packing: Packing, codes: &[ReferenceCode]) -> (Secrets, Mask, Vec<Row>) {
+fn encrypted(packing: Packing, codes: &[ReferenceCode]) -> (Secrets, Mask, Vec<PagedRow>) {
     let (secrets, mask) = (Secrets::derive(&key(1)), Mask::expand(&[5; KEY_BYTES]));
     let rows = secrets.encrypt(&mask, &Stream::new(&[9; KEY_BYTES]), packing, codes);
     (secrets, mask, rows)
 }
 
 fn scores(
-    (secrets, mask, rows): &(Secrets, Mask, Vec<Row>),
+    (secrets, mask, rows): &(Secrets, Mask, Vec<PagedRow>),
     packing: Packing,
     probe: &ProbeCode,
 ) -> Scores {
@@ -130,7 +130,7 @@ fn rows_follow_the_vectors_of_another_implementation() {
         .map(|n| permutation.reference(&code(n)).unwrap())
         .collect();
     let (_, _, rows) = encrypted(Packing::Three, &codes);
-    let found = [0, 1, 511].map(|row| rows[row].first_chunk::<4>().unwrap());
+    let found = [0, 1, 511].map(|row| rows[row].0.first_chunk::<4>().unwrap());
     assert_eq!(
         found.map(|words| words.map(|word| format!("{word:08x}")).concat()),
         [
@@ -146,15 +146,16 @@ proptest! {
 
     #[test]
     fn sums_are_those_of_single_rows(n in 0_usize..1_000, weight in 63_usize..=127, probes in 1_usize..6) {
-        let rows: Vec<Row> = (0_u32..512)
+        let rows: Vec<PagedRow> = (0_u32..512)
             .map(|row| std::array::from_fn(|at| u32::try_from(at).unwrap().wrapping_mul(row ^ 0x9e37_79b9)))
+            .map(PagedRow)
             .collect();
         let probes: Vec<_> = (0..probes).map(|more| probe(n + more, weight)).collect();
         for (probe, found) in probes.iter().zip(add_up(&rows, &probes)) {
             let mut wanted = [0_u32; N];
             for (dimension, row) in rows.iter().enumerate() {
                 let value = i32::from(probe.code().coordinate(dimension)).cast_unsigned();
-                for (sum, word) in wanted.iter_mut().zip(row) {
+                for (sum, word) in wanted.iter_mut().zip(&row.0) {
                     *sum = sum.wrapping_add(word.wrapping_mul(value));
                 }
             }
