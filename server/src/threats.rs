@@ -7,7 +7,7 @@
 //! | A till sends any template that it likes | it needs an enrolled certificate and is revoked by name; the till is trusted with the capture until the reader signs it | [`crate::tills`] |
 //! | A forged or printed palm before the reader | not answered by the service: liveness is the reader's and the till's part. The service answers neither scores nor who was nearest, so that nothing can be climbed | [`crate::gallery`] |
 //! | A till guesses palm after palm | searches are counted by till and matches by person; over the budget a person is answered as a stranger is | [`crate::config::Limits`] |
-//! | Two people who look alike to the matcher | `Ambiguous`: never a payment | [`crate::gallery::Identity`] |
+//! | Two people who look alike to the matcher | `Ambiguous`: never a payment by palm alone; a second factor of one of the two tells them apart | [`crate::gallery::Identity`] |
 //! | One palm enrolled twice, to pay from another's wallet or to escape deletion | one to many check at enrolment, under a lock: two enrolments at once cannot both find the palm free | [`crate::enrolment`] |
 //! | Two people's palms under one customer | samples of one hand must agree with each other and with those kept before | [`crate::enrolment`] |
 //! | The store is stolen | templates and names are sealed under a key a person, wrapped by the master key, which is not in the store | [`crate::vault`] |
@@ -26,4 +26,8 @@
 //! | A till's day is altered before it is closed | a Z report is numbered without gaps and closed only when it is what the ledger posted | [`crate::reports::zreport`] |
 //! | Names or scores in a log | log lines hold till ids, payment ids, outcomes, times and counts | [`crate::logging`] |
 //! | A relayed capture: a palm held over one reader pays at another | the till that captured is part of the binding; a till that lies is the case above | `palm_proto::envelope` |
-//! | A coerced customer | not answered yet: a limit ([`crate::config::Shop::payment_max_minor`]) bounds the loss | |
+//! | Somebody guesses a customer's PIN | five wrong ones in a row, three for one payment; the answer does not say what was wrong, and takes the same time when there is none | [`crate::safeguards`] |
+//! | A rail's answer is lost, or palmd stops before it | the step was on disk before it was sent: it is looked up, else reversed, before anybody is told | [`crate::payments`] |
+//! | A refund is asked for twice, or above what was paid | idempotent in its request id; the sum of refunds is kept with the payment and refused above the captured | [`crate::payments`] |
+//! | A card number is typed where a token belongs | refused wherever a token is read, by length and Luhn's rule, and never logged | [`crate::rail`] |
+//! | A coerced customer | limits of their own and of the shop's bound the loss, and a frozen palm pays nothing | [`crate::safeguards`] |
