@@ -1,8 +1,8 @@
 //! Payments before and after the palm: announced, captured, voided, refunded, given up, and told.
 //!
 //! Every change is one command of the single writer, which moves a payment along the table of [`life`] and books what
-//! belongs to it ([`booking`]). With an outside rail a step is on disk before it is sent, and what is not answered is
-//! found out by [`outside`] until somebody knows.
+//! belongs to it (`booking`). With an outside rail a step is on disk before it is sent, and what is not answered is
+//! found out by `outside` until somebody knows.
 //!
 //! [`Payments::find`] tells what is booked now; a send that is still on its way may be booked after it.
 //! [`Payments::cancel`] is certain: it books the end of the id in the same single writer that books payments, so that

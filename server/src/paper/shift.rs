@@ -191,11 +191,8 @@ fn close(tx: &mut Transaction<'_>, request: RequestId, now: Timestamp) -> Result
     let row = ShiftRow {
         number: number.saturating_add(1),
         opened_us,
-        // A microsecond on: what was booked at this very moment belongs to it.
-        closed_us: now
-            .micros()
-            .saturating_add(1)
-            .max(opened_us.saturating_add(1)),
+        // What is booked at this very moment belongs to the next, whether before or after this command.
+        closed_us: now.micros().max(opened_us.saturating_add(1)),
     };
     tx.put(key(row.number), rows::encode(&row));
     tx.put(Table::ShiftLast.key(&[]), rows::encode(&row));

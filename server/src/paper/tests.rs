@@ -83,6 +83,8 @@ async fn receipt_tells_tax_and_what_went_back() {
 async fn shift_is_closed_once_agrees_with_the_ledger_and_the_next_begins_empty() {
     let (shop, _) = day().await;
     let paper = &shop.service.paper;
+    let second = std::time::Duration::from_secs(1);
+    shop.clock.advance(second);
     let first = paper.close_shift(request(20), TEXT).await.unwrap();
     assert_eq!((first.number, first.net_sales_minor), (1, 2_750));
     let written = text(first.content.clone());
@@ -92,11 +94,11 @@ async fn shift_is_closed_once_agrees_with_the_ledger_and_the_next_begins_empty()
     );
     let again = paper.close_shift(request(20), TEXT).await.unwrap();
     assert_eq!(again, first, "the same request closes once");
-    shop.clock.advance(std::time::Duration::from_secs(1));
     shop.pay(pay(6, 330)).await;
-    let second = paper.close_shift(request(21), TEXT).await.unwrap();
-    assert_eq!((second.number, second.net_sales_minor), (2, 330));
-    assert_eq!(second.open_time, first.close_time);
+    shop.clock.advance(second);
+    let next = paper.close_shift(request(21), TEXT).await.unwrap();
+    assert_eq!((next.number, next.net_sales_minor), (2, 330));
+    assert_eq!(next.open_time, first.close_time);
     assert_eq!(
         paper.shift(1, TEXT).await.unwrap(),
         first,
