@@ -18,6 +18,7 @@ pub mod process;
 pub mod proxy;
 pub mod settings;
 pub mod shop;
+pub mod sim;
 pub mod snapshot;
 
 pub use browser::Browser;

@@ -1,0 +1,58 @@
+//! Payments against other books, seed after seed: what is done and what counts as a failure stands in
+//! `palm_tests::sim`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the lines are what this program says"
+)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use palm_tests::{clock::Stopwatch, sim};
+
+/// How often it says where it is, in seeds.
+const SAID_EACH: u64 = 100;
+
+/// Simulates payments; stops at the first failure and names its seed.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Operations of each
+    #[arg(long, default_value_t = 300)]
+    operations: u64,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("palm-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let opening = sim::opening()?;
+    let (mut operations, mut crashes, mut payments) = (0, 0, 0);
+    for count in 1..=arguments.seeds {
+        let done = sim::run(arguments.first + count - 1, arguments.operations, &opening)?;
+        operations += done.operations;
+        crashes += done.crashes;
+        payments += done.payments;
+        if count % SAID_EACH == 0 || count == arguments.seeds {
+            let seconds = watch.elapsed().as_secs();
+            println!(
+                r#"{{"seeds":{count},"operations":{operations},"payments":{payments},"crashes":{crashes},"violations":0,"seconds":{seconds}}}"#
+            );
+        }
+    }
+    Ok(())
+}
