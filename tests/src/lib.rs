@@ -12,6 +12,7 @@ pub mod browser;
 pub mod caller;
 pub mod clock;
 pub mod ctl;
+pub mod kills;
 pub mod page;
 pub mod palms;
 pub mod process;

@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use palm_tests::{clock::Stopwatch, sim};
+use palm_tests::{clock::Stopwatch, kills::Victim, sim};
 
 /// How often it says where it is, in seeds.
 const SAID_EACH: u64 = 100;
@@ -26,6 +26,9 @@ struct Arguments {
     /// Operations of each
     #[arg(long, default_value_t = 300)]
     operations: u64,
+    /// Instead: kills a real palmd so many times while it takes payments
+    #[arg(long, conflicts_with_all = ["seeds", "first", "operations"])]
+    kills: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
+    if let Some(kills) = arguments.kills {
+        return run_kills(kills);
+    }
     let opening = sim::opening()?;
     let (mut operations, mut crashes, mut payments) = (0, 0, 0);
     for count in 1..=arguments.seeds {
@@ -51,6 +57,23 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let seconds = watch.elapsed().as_secs();
             println!(
                 r#"{{"seeds":{count},"operations":{operations},"payments":{payments},"crashes":{crashes},"violations":0,"seconds":{seconds}}}"#
+            );
+        }
+    }
+    Ok(())
+}
+
+fn run_kills(kills: u64) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let mut victim = Victim::open()?;
+    for count in 1..=kills {
+        victim.round(count)?;
+        if count % 10 == 0 || count == kills {
+            victim.audit()?;
+            let (acknowledged, in_doubt) = (victim.acknowledged, victim.in_doubt);
+            let seconds = watch.elapsed().as_secs();
+            println!(
+                r#"{{"kills":{count},"acknowledged":{acknowledged},"unanswered":{in_doubt},"lost":0,"doubled":0,"seconds":{seconds}}}"#
             );
         }
     }

@@ -41,7 +41,7 @@ pub(super) const PAYMENT_MAX: u64 = 60_000;
 /// Above it a PIN is asked for.
 pub(super) const PALM_MAX: u64 = 50_000;
 /// A customer's limit of one day.
-pub(super) const DAY_MAX: u64 = 200_000;
+pub(super) const DAY_MAX: u64 = 70_000;
 /// Seconds within which the same amount is asked about.
 pub(super) const DUPLICATE_S: u64 = 30;
 /// Seconds that are waited for a PIN or the cashier's word.
