@@ -27,39 +27,30 @@
 //! - an answer about a capture, void or refund at an outside rail that was in doubt and is told as it stands now;
 //! - an approved payment that is voided afterwards because its till gave it up meanwhile.
 
-use std::{collections::BTreeSet, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use palm_models::template::Template;
-use palm_proto::{
-    digits::Digits,
-    envelope::Binding,
-    fault,
-    id::{PaymentId, RequestId},
-    request::{
-        AuthorisePayment, CancelPayment, CaptureMode, ChangePayment, ConfirmPayment, Confirmation,
-        Factor, WalletTransfer,
-    },
-};
+use palm_proto::id::PaymentId;
 use palm_server::{
-    checkout::Outcome,
     clock::{Clock, ManualClock, Timestamp},
     error::Error,
-    ledger::{AccountId, Ledger},
-    payments::{Asker, RefundStanding, State},
+    payments::{Asker, State},
     rail::Rail,
-    service::Service,
 };
 use tokio::task::JoinHandle;
 
+mod asking;
+mod end;
 mod ground;
 mod oracle;
 mod rail;
 
+use asking::answered;
 pub use ground::Opening;
-use ground::{Machine, PAYMENT_MAX, PEOPLE, krw, mix, palm, till};
+use ground::{Machine, PAYMENT_MAX, PEOPLE, mix, palm};
 use oracle::Books;
-use rail::{ScriptedRail, Standing, Weather};
+use rail::{ScriptedRail, Weather};
 
 /// Where virtual time begins: 15 January 2027, 08:00 UTC.
 const BEGINNING_US: u64 = 1_800_000_000_000_000;
@@ -615,235 +606,5 @@ impl Run<'_> {
         let wrongs = self.rail.wrongs();
         ensure!(wrongs.is_empty(), "{}", wrongs.join("; "));
         Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        self.land()?;
-        self.rail.let_late_ones_come();
-        // The rail is well: whatever is in doubt is found out within its longest pause, a few times over.
-        for _ in 0..6 {
-            self.machine()?.clock.advance(Duration::from_secs(601));
-            self.sweep(false)?;
-        }
-        for (number, paid) in &self.books.paid {
-            ensure!(
-                !paid.state.is_in_doubt(),
-                "payment {number} stays in doubt: {paid:?}"
-            );
-        }
-        let hold = Duration::from_secs(ground::HOLD_H * 3_600);
-        self.machine()?.clock.advance(hold);
-        self.sweep(false)?;
-        self.sweep(false)?;
-        for (number, paid) in &self.books.paid {
-            let waits = matches!(paid.state, State::Authorised | State::StepUp);
-            ensure!(!waits, "payment {number} is never given up: {paid:?}");
-        }
-        self.compare_balances()?;
-        self.compare_rail()?;
-        self.compare_ledger()?;
-        // Whatever was answered is answered alike.
-        for ask in std::mem::take(&mut self.sent) {
-            let is_pay = matches!(ask, Ask::Pay { id, .. } if self.books.paid.contains_key(&id));
-            if is_pay {
-                self.send(ask)?;
-            }
-        }
-        self.compare_balances()
-    }
-
-    fn compare_rail(&self) -> Result<()> {
-        let mut known = BTreeSet::new();
-        for number in self.rail_payments() {
-            let (id, paid) = (self.payment_id(number), &self.books.paid[&number]);
-            known.insert(id);
-            let theirs = self.rail.standing(id);
-            let ours = Standing {
-                held: 0,
-                captured: paid.captured,
-                refunded: paid.refunded,
-            };
-            ensure!(
-                ours == theirs,
-                "payment {number}: we say {ours:?}, the rail {theirs:?}"
-            );
-        }
-        let unknown = self.rail.payments().into_iter();
-        let unknown: Vec<_> = unknown.filter(|id| !known.contains(id)).collect();
-        ensure!(
-            unknown.is_empty(),
-            "the rail knows payments that we do not: {unknown:?}"
-        );
-        Ok(())
-    }
-
-    fn compare_ledger(&self) -> Result<()> {
-        let machine = self.machine()?;
-        let audit = self.block_on(machine.service.wallets.audit())?;
-        let audit = audit.map_err(|error| anyhow::anyhow!("{}", error.sentence()))?;
-        ensure!(audit.violations.is_empty(), "{:?}", audit.violations);
-        let ledger = Ledger::load(&*machine.disk, palm_proto::money::Currency::KRW)?;
-        let net = |is_rail: bool| -> u64 {
-            let paid = self.books.paid.values();
-            paid.filter(|paid| paid.is_of_rail() == is_rail)
-                .map(|paid| paid.captured - paid.refunded)
-                .sum()
-        };
-        let (merchant, rail) = (net(false) + net(true), net(true));
-        let sums = [
-            (AccountId::Cash, self.books.cash),
-            (AccountId::Merchant, merchant),
-            (AccountId::Rail, rail),
-        ];
-        for (account, foreseen) in sums {
-            let (told, held) = (ledger.balance(account), ledger.held(account));
-            ensure!(
-                (told, held) == (foreseen, 0),
-                "{account:?} has {told} and {held} held, not {foreseen} and 0"
-            );
-        }
-        Ok(())
-    }
-
-    fn request(&self, ask: &Ask) -> Result<Request> {
-        let request_of = |number| RequestId::from_random(self.bytes(2, number));
-        Ok(match *ask {
-            Ask::Pay {
-                id,
-                palm,
-                amount,
-                is_manual,
-                nonce,
-            } => {
-                let (payment, amount) = (self.payment_id(id), krw(amount)?);
-                let binding = Binding::Payment {
-                    till: till()?,
-                    payment,
-                    amount,
-                };
-                let palm = &self.palms[palm];
-                let nonce = self.bytes(3, nonce);
-                Request::Pay(AuthorisePayment {
-                    payment,
-                    amount,
-                    sample: self.machine()?.seal(palm, &binding, nonce)?,
-                    capture_mode: if is_manual {
-                        CaptureMode::Manual
-                    } else {
-                        CaptureMode::Automatic
-                    },
-                })
-            }
-            Ask::Confirm { request, id, what } => {
-                let pin = |digits: &str| {
-                    let digits = Digits::new(digits.to_owned(), 4..=12).context("a PIN")?;
-                    Ok::<_, anyhow::Error>(Confirmation::Factor(Factor::Pin(digits)))
-                };
-                Request::Confirm(ConfirmPayment {
-                    request_id: request_of(request),
-                    payment: self.payment_id(id),
-                    what: match what {
-                        What::Word => Confirmation::NotADuplicate,
-                        What::RightPin => pin(PIN)?,
-                        What::WrongPin => pin("0000")?,
-                    },
-                })
-            }
-            Ask::Cancel { id, amount } => Request::Cancel(CancelPayment {
-                payment: self.payment_id(id),
-                amount: krw(amount)?,
-            }),
-            Ask::Change {
-                request,
-                id,
-                action,
-                amount,
-            } => {
-                let change = ChangePayment {
-                    request_id: request_of(request),
-                    payment: self.payment_id(id),
-                    amount: amount.map(krw).transpose()?,
-                };
-                Request::Change(change, action)
-            }
-            Ask::Transfer {
-                request,
-                person,
-                amount,
-                is_in,
-            } => {
-                let transfer = WalletTransfer {
-                    request_id: request_of(request),
-                    customer: self.opening.people[person],
-                    amount: krw(amount)?,
-                };
-                Request::Transfer(transfer, is_in)
-            }
-        })
-    }
-}
-
-enum Request {
-    Pay(AuthorisePayment),
-    Confirm(ConfirmPayment),
-    Cancel(CancelPayment),
-    Change(ChangePayment, Action),
-    Transfer(WalletTransfer, bool),
-}
-
-/// Asks and gives the answer in words.
-async fn answered(service: Arc<Service>, request: Request) -> String {
-    let told = tell(&service, request).await;
-    told.unwrap_or_else(|error| {
-        let reason = fault::reason_of(&tonic::Status::from(error));
-        format!("refused {}", reason.map_or("?", |reason| reason.as_str()))
-    })
-}
-
-async fn tell(service: &Service, request: Request) -> Result<String, Error> {
-    let till = till().map_err(|_| Error::TillNotFound)?;
-    let payments = &service.payments;
-    Ok(match request {
-        Request::Pay(request) => words(&service.checkout.authorise(till, request).await?.0),
-        Request::Confirm(request) => words(&service.checkout.confirm(till, request).await?),
-        Request::Cancel(request) => {
-            let paid = payments.cancel(till, request).await?;
-            format!("{:?}", paid.state)
-        }
-        Request::Change(request, Action::Refund) => {
-            let refund = payments.refund(request, Asker(None)).await?;
-            match refund.standing {
-                RefundStanding::Done => format!("Done {}", refund.amount.minor()),
-                standing => format!("{standing:?}"),
-            }
-        }
-        Request::Change(request, action) => {
-            let paid = match action {
-                Action::Capture => payments.capture(request, Asker(None)).await?,
-                Action::Void | Action::Refund => payments.void(request, Asker(None)).await?,
-            };
-            let (captured, refunded) = (paid.captured.minor(), paid.refunded.minor());
-            format!("{:?} {captured}-{refunded}", paid.state)
-        }
-        Request::Transfer(request, is_in) => {
-            let balance = if is_in {
-                service.wallets.top_up(request).await?
-            } else {
-                service.wallets.pay_out(request).await?
-            };
-            format!("balance {}", balance.minor())
-        }
-    })
-}
-
-fn words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Approved { balance, .. } => match balance {
-            Some(left) => format!("approved left {}", left.minor()),
-            None => "approved".to_owned(),
-        },
-        Outcome::Declined { reason, .. } => format!("declined {}", reason.as_str()),
-        Outcome::NotRecognised { reason } => format!("nobody {}", reason.as_str()),
-        Outcome::StepUp { reason, .. } => format!("asked {}", reason.as_str()),
     }
 }

@@ -343,7 +343,7 @@ impl Books {
             Action::Refund => paid.captured - paid.refunded,
             Action::Capture | Action::Void => paid.amount,
         };
-        let Some(minor) = asked.or((there_is > 0).then_some(there_is)) else {
+        let Some(minor) = asked.or_else(|| (there_is > 0).then_some(there_is)) else {
             return refuses();
         };
         if minor > there_is {
