@@ -243,7 +243,7 @@ impl Checkout {
             if let Some(row) = &before
                 && row.state != State::Created
             {
-                return Ok(Ok(row.clone()));
+                return Ok(Ok((row.clone(), false)));
             }
             if let Some(row) = &before {
                 row.must_be_of(&by, amount, capture_mode)?;
@@ -259,11 +259,14 @@ impl Checkout {
             let row = before
                 .clone()
                 .unwrap_or_else(|| PaymentRow::new(amount, capture_mode, by.clone(), work.now));
-            book(work, before, row, (found, given)).map(Ok)
+            book(work, before, row, (found, given)).map(|row| Ok((row, true)))
         });
         match writing.await? {
-            Ok(row) => {
+            Ok((row, false)) => {
                 row.must_be_of(&till, amount, capture_mode)?;
+                self.again(payment, &row)
+            }
+            Ok((row, true)) => {
                 let row = self.payments.drive(payment, row).await?;
                 self.again(payment, &row)
             }

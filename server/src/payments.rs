@@ -207,16 +207,21 @@ impl Payments {
                 let RequestRow::Change(first) = answered else {
                     return Err(Error::IdReused);
                 };
-                return first.repeat(&asked, row);
+                let (row, number) = first.repeat(&asked, row)?;
+                return Ok((row, number, false));
             }
             let minor = most(&row, action, amount)?;
             let mut booking = work.on(Some(row.clone()), row);
             let number = begin(&mut booking, request_id, action, minor)?;
             booking.keep_answer(request_id, asked, number);
-            Ok((booking.put(), number))
+            Ok((booking.put(), number, true))
         });
-        let (row, number) = writing.await?;
-        let row = self.drive(payment, row).await?;
+        let (row, number, is_begun) = writing.await?;
+        let row = if is_begun {
+            self.drive(payment, row).await?
+        } else {
+            row
+        };
         Ok((row, number))
     }
 

@@ -12,6 +12,7 @@ pub mod browser;
 pub mod caller;
 pub mod clock;
 pub mod ctl;
+pub mod kills;
 pub mod page;
 pub mod palms;
 pub mod process;
@@ -19,6 +20,7 @@ pub mod proxy;
 pub mod rails;
 pub mod settings;
 pub mod shop;
+pub mod sim;
 pub mod snapshot;
 
 pub use browser::Browser;

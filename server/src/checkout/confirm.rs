@@ -45,10 +45,10 @@ impl Checkout {
             if let Some(answered) = requests::answered(work.tx, request_id)? {
                 let is_same = matches!(answered, RequestRow::Confirm(first)
                     if first.payment == payment && first.is_factor == is_factor);
-                return is_same.then_some(row).ok_or(Error::IdReused);
+                return is_same.then_some((row, false)).ok_or(Error::IdReused);
             }
             let Some((_, need)) = waits_for(&row) else {
-                return Ok(row);
+                return Ok((row, false));
             };
             if is_factor == (need == Need::Word) {
                 return Err(Error::StateRefuses);
@@ -62,10 +62,14 @@ impl Checkout {
             });
             requests::keep(booking.tx, request_id, &kept);
             given(&mut booking, need, owner)?;
-            Ok(booking.put())
+            Ok((booking.put(), true))
         });
-        let row = writing.await?;
-        let row = self.payments.drive(payment, row).await?;
+        let (row, is_begun) = writing.await?;
+        let row = if is_begun {
+            self.payments.drive(payment, row).await?
+        } else {
+            row
+        };
         self.again(payment, &row)
     }
 

@@ -7,7 +7,8 @@
 //! | refund | sent again, under the same id | reversed until that is acknowledged, then undone |
 //!
 //! While a step's first send may still be on its way, nobody looks it up: the rail could hear of it after saying that it
-//! had not. An authorisation without an answer is never sent again by itself: whoever stood at the counter may have left.
+//! had not. For the same reason only whoever began a step sends it first: of two sends at once, one that did not reach
+//! the rail would say nothing of the other. An authorisation without an answer is never sent again by itself: whoever stood at the counter may have left.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ enum Found {
 }
 
 impl Payments {
-    /// Sends what is pending for the first time, and what follows from its answer. Gives the row after it.
+    /// Sends what the caller began, for the first time, and what follows from its answer. Gives the row after it.
     ///
     /// A task of its own goes on when the caller hangs up: what the rail answers must be booked.
     pub(crate) async fn drive(&self, id: PaymentId, row: PaymentRow) -> Result<PaymentRow, Error> {
@@ -41,7 +42,11 @@ impl Payments {
             let mut row = row;
             while let Some((step, false)) = row.step(id)? {
                 let answer = payments.rail()?.send(&step).await;
-                row = payments.settle(id, &step, Found::Answered(answer)).await?;
+                let is_own;
+                (row, is_own) = payments.settle(id, &step, Found::Answered(answer)).await?;
+                if !is_own {
+                    break;
+                }
             }
             Ok(row)
         });
@@ -61,27 +66,35 @@ impl Payments {
             return Ok(());
         };
         let found = found_out(&*self.rail()?, &step).await;
-        let row = self.settle(id, &step, found).await?;
+        let (row, is_own) = self.settle(id, &step, found).await?;
+        if !is_own {
+            return Ok(());
+        }
         info!(payment = %id, state = ?row.state, "a rail's outcome was looked up");
         // What follows from it, such as the capture of what is held.
         self.drive(id, row).await.map(drop)
     }
 
-    /// Books what became of a step, unless another has booked it meanwhile.
-    async fn settle(&self, id: PaymentId, step: &Step, found: Found) -> Result<PaymentRow, Error> {
+    /// Books what became of a step, unless another has booked it meanwhile; says whether it did.
+    async fn settle(
+        &self,
+        id: PaymentId,
+        step: &Step,
+        found: Found,
+    ) -> Result<(PaymentRow, bool), Error> {
         let step = step.id;
         let writing = self.write(id, move |before, work| {
             let row = before.ok_or(Error::PaymentNotFound)?;
             let pending = row.pending.as_ref();
             if pending.is_none_or(|pending| pending.step != step.0) {
-                return Ok(row);
+                return Ok((row, false));
             }
             let mut booking = work.on(Some(row.clone()), row);
             match found {
                 Found::Answered(answer) => booking.answered(answer)?,
                 Found::Undone => booking.undone()?,
             }
-            Ok(booking.put())
+            Ok((booking.put(), true))
         });
         writing.await
     }

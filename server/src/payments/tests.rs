@@ -658,3 +658,57 @@ async fn what_was_in_doubt_at_a_stop_is_found_out_at_the_start() {
     assert_eq!(rail.done.lock().unwrap().len(), 2, "asked once each");
     shop.assert_books().await;
 }
+
+/// A rail whose first answer takes its time, and that is not reached a second time.
+#[derive(Debug, Default)]
+struct SlowOnce {
+    asked: tokio::sync::Notify,
+    answer: tokio::sync::Notify,
+    sends: std::sync::atomic::AtomicU32,
+}
+
+#[tonic::async_trait]
+impl Rail for SlowOnce {
+    async fn send(&self, _: &Step) -> Answer {
+        let before = self.sends.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        if before > 0 {
+            return Answer::NotSent;
+        }
+        self.asked.notify_one();
+        self.answer.notified().await;
+        let reference = Reference::new("ref").unwrap();
+        Answer::Approved { reference }
+    }
+
+    async fn look_up(&self, _: &Step) -> Answer {
+        Answer::Unknown
+    }
+
+    async fn reverse(&self, _: &Step) -> Answer {
+        Answer::Unknown
+    }
+}
+
+/// Found by the simulation: the same payment asked for again, while the rail still worked on it, went to the rail again;
+/// it was not reached, and a payment that it held was given up.
+#[tokio::test]
+async fn a_payment_on_its_way_is_not_sent_again_by_a_second_caller() {
+    let rail = Arc::new(SlowOnce::default());
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::with_rail(store, 1, terms(), Some(Arc::clone(&rail) as _));
+    let kim = furnish(&shop).await;
+    let token = Some(Instrument::new("tok").unwrap());
+    let payments = &shop.service.payments;
+    payments.set_instrument(kim, token).await.unwrap();
+    let hold = shop.hold(pay(1, 500, 1));
+    let again = async {
+        rail.asked.notified().await;
+        let again = shop.hold(pay(1, 500, 1)).await;
+        rail.answer.notify_one();
+        again
+    };
+    let (first, again) = tokio::join!(hold, again);
+    assert_eq!(again, "refused OUTCOME_UNKNOWN");
+    assert_eq!(first, "APPROVED K**");
+    assert_eq!(shop.stands(1), "Authorised 0-0");
+}

@@ -1,0 +1,81 @@
+//! Payments against other books, seed after seed: what is done and what counts as a failure stands in
+//! `palm_tests::sim`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the lines are what this program says"
+)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use palm_tests::{clock::Stopwatch, kills::Victim, sim};
+
+/// How often it says where it is, in seeds.
+const SAID_EACH: u64 = 100;
+
+/// Simulates payments; stops at the first failure and names its seed.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Operations of each
+    #[arg(long, default_value_t = 300)]
+    operations: u64,
+    /// Instead: kills a real palmd so many times while it takes payments
+    #[arg(long, conflicts_with_all = ["seeds", "first", "operations"])]
+    kills: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("palm-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    if let Some(kills) = arguments.kills {
+        return run_kills(kills);
+    }
+    let opening = sim::opening()?;
+    let (mut operations, mut crashes, mut payments) = (0, 0, 0);
+    for count in 1..=arguments.seeds {
+        let done = sim::run(arguments.first + count - 1, arguments.operations, &opening)?;
+        operations += done.operations;
+        crashes += done.crashes;
+        payments += done.payments;
+        if count % SAID_EACH == 0 || count == arguments.seeds {
+            let seconds = watch.elapsed().as_secs();
+            println!(
+                r#"{{"seeds":{count},"operations":{operations},"payments":{payments},"crashes":{crashes},"violations":0,"seconds":{seconds}}}"#
+            );
+        }
+    }
+    Ok(())
+}
+
+fn run_kills(kills: u64) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let mut victim = Victim::open()?;
+    for count in 1..=kills {
+        victim.round(count)?;
+        if count % 10 == 0 || count == kills {
+            victim.audit()?;
+            let (acknowledged, in_doubt) = (victim.acknowledged, victim.in_doubt);
+            let seconds = watch.elapsed().as_secs();
+            println!(
+                r#"{{"kills":{count},"acknowledged":{acknowledged},"unanswered":{in_doubt},"lost":0,"doubled":0,"seconds":{seconds}}}"#
+            );
+        }
+    }
+    Ok(())
+}
