@@ -673,8 +673,8 @@ impl Rail for SlowOnce {
     }
 }
 
-/// Found by the simulation: the same payment asked for again, while the rail still worked on it, went to the rail again;
-/// it was not reached, and a payment that it held was given up.
+/// Found by the simulation: the same payment asked for again, while the rail still worked on it, went there a second
+/// time; that one did not reach it, and a payment that was held there was given up.
 #[tokio::test]
 async fn a_payment_on_its_way_is_not_sent_again_by_a_second_caller() {
     let rail = Arc::new(SlowOnce::default());
