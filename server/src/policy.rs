@@ -133,9 +133,10 @@ impl DayRow {
         });
     }
 
-    /// Takes back what a payment of this time did not take after all: it neither counts nor makes another a duplicate.
-    pub(crate) fn take_back(&mut self, policy: Policy, id: PaymentId, minor: u64, made: Timestamp) {
-        if self.day == policy.day(made) {
+    /// Takes back what a payment that was counted then did not take after all: it neither counts nor makes another a
+    /// duplicate.
+    pub(crate) fn take_back(&mut self, policy: Policy, id: PaymentId, minor: u64, then: Timestamp) {
+        if self.day == policy.day(then) {
             self.sum_minor = self.sum_minor.saturating_sub(minor);
         }
         self.last.retain(|paid| paid.id != id.to_bytes());

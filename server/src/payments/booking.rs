@@ -114,15 +114,17 @@ impl<'a, 'tx> Booking<'a, 'tx> {
         let minor = Money::from(self.row.amount).minor();
         let (policy, now) = (self.rules.policy, self.now);
         self.change_day(|day, id| day.add(policy, id, minor, now))?;
+        self.row.counted_us = Some(now.micros());
         self.begin(Event::Begin(Action::Authorise), minor, None)
     }
 
     /// It takes nothing after all.
     fn take_back(&mut self) -> Result<(), Error> {
         let minor = Money::from(self.row.amount).minor();
-        let made = Timestamp::from_micros(self.row.create_us);
+        let counted = self.row.counted_us.unwrap_or(self.row.create_us);
+        let counted = Timestamp::from_micros(counted);
         let policy = self.rules.policy;
-        self.change_day(|day, id| day.take_back(policy, id, minor, made))
+        self.change_day(|day, id| day.take_back(policy, id, minor, counted))
     }
 
     fn change_day(&mut self, change: impl FnOnce(&mut DayRow, PaymentId)) -> Result<(), Error> {

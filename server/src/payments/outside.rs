@@ -6,9 +6,10 @@
 //! | capture, void | sent again, under the same id | sent again, under the same id |
 //! | refund | sent again, under the same id | reversed until that is acknowledged, then undone |
 //!
-//! While a step's first send may still be on its way, nobody looks it up: the rail could hear of it after saying that it
-//! had not. For the same reason only whoever began a step sends it first: of two sends at once, one that did not reach
-//! the rail would say nothing of the other. An authorisation without an answer is never sent again by itself: whoever stood at the counter may have left.
+//! While a step's first send may still be on its way, nobody looks it up: the rail could hear of it after saying that
+//! it had not. For the same reason only whoever began a step sends it first: of two sends at once, one that did not
+//! reach the rail would say nothing of the other. An authorisation without an answer is never sent again by itself:
+//! whoever stood at the counter may have left.
 
 use std::sync::Arc;
 

@@ -115,6 +115,9 @@ pub(crate) struct PaymentRow {
     pub(crate) pending: Option<PendingRow>,
     /// The till wants it undone.
     pub(crate) is_unwanted: bool,
+    /// When it was counted among what its customer pays in a day.
+    #[serde(default)]
+    pub(crate) counted_us: Option<u64>,
     /// When it was captured, voided, declined or expired.
     #[serde(default)]
     pub(crate) settle_us: Option<u64>,
@@ -209,6 +212,7 @@ impl PaymentRow {
             reference: None,
             pending: None,
             is_unwanted: false,
+            counted_us: None,
             settle_us: None,
             deadline_us: None,
         }

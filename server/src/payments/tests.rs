@@ -7,6 +7,7 @@ use palm_proto::request::{
 };
 
 use super::*;
+use crate::clock::Clock;
 use crate::{
     config,
     fixture::{Pay, Shop, krw, payment, refusal, request, terms, till, words},
@@ -417,6 +418,31 @@ async fn likely_duplicate_waits_for_the_cashier_s_word() {
 }
 
 #[tokio::test]
+async fn payment_confirmed_after_midnight_and_voided_is_free_again_on_that_day() {
+    let terms = with_policy(|policy| policy.day_max_minor = Some(1_000));
+    let shop = Shop::on(Arc::new(MemoryStore::new()), 1, terms);
+    let kim = furnish(&shop).await;
+    shop.set(kim, |set| {
+        set.pin = Some(Some(digits("0427")));
+        set.always_second_factor = Some(true);
+    })
+    .await;
+    // Asked for a minute before midnight, given a minute after it.
+    let day = 86_400 - shop.clock.now().micros() / 1_000_000 % 86_400;
+    let second = std::time::Duration::from_secs;
+    shop.clock.advance(second(day - 60));
+    assert_eq!(shop.hold(pay(1, 900, 1)).await, "ASKED K** SECOND_FACTOR");
+    shop.clock.advance(second(120));
+    assert_eq!(shop.give_pin(10, 1, "0427").await, "APPROVED K** left 9100");
+    assert_eq!(shop.void(11, 1).await, "Voided 0-0");
+    assert_eq!(
+        shop.hold(pay(2, 900, 1)).await,
+        "ASKED K** SECOND_FACTOR",
+        "the day has room again"
+    );
+}
+
+#[tokio::test]
 async fn payment_accepted_without_the_service_is_not_held_up_as_a_duplicate() {
     let terms = with_policy(|policy| policy.duplicate_window_s = 30);
     let shop = Shop::on(Arc::new(MemoryStore::new()), 1, terms);
@@ -689,8 +715,8 @@ impl Rail for SlowOnce {
     }
 }
 
-/// Found by the simulation: the same payment asked for again, while the rail still worked on it, went to the rail again;
-/// it was not reached, and a payment that it held was given up.
+/// Found by the simulation: the same payment asked for again, while the rail still worked on it, went there a second
+/// time; that one did not reach it, and a payment that was held there was given up.
 #[tokio::test]
 async fn a_payment_on_its_way_is_not_sent_again_by_a_second_caller() {
     let rail = Arc::new(SlowOnce::default());

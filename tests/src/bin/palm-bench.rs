@@ -500,15 +500,18 @@ impl Counter {
 
     fn authorisations(&self, synced: f64) -> Result<()> {
         for (clients, payments) in CLIENTS {
-            let rate = self.rate(clients, payments)?;
+            let (rate, mut times) = self.rate(clients, payments)?;
             let bench = format!("authorise/{clients}");
+            tell(&bench, "p50", percentile(&mut times, 0.5), "ms");
+            tell(&bench, "p99", percentile(&mut times, 0.99), "ms");
             tell(&bench, "rate", rate, "1/s");
             tell(&bench, "rate_per_fdatasync_rate", rate / synced, "ratio");
         }
         Ok(())
     }
 
-    fn rate(&self, clients: usize, payments: usize) -> Result<f64> {
+    /// Payments a second, and the time of each in milliseconds.
+    fn rate(&self, clients: usize, payments: usize) -> Result<(f64, Vec<f64>)> {
         let amount = Money::amount(1, Currency::KRW)?;
         // Sealed before the clock runs: that is the tills' work.
         let request = |_| palms::payment(&self.setup, &self.palm, palms::payment_id(), amount);
@@ -524,23 +527,27 @@ impl Counter {
                 ))
             })
             .collect();
+        let mut times = Vec::with_capacity(payments);
         for task in tasks {
-            runtime.block_on(task)??;
+            times.extend(runtime.block_on(task)??);
         }
-        Ok(per_second(payments / clients * clients, watch))
+        Ok((per_second(payments / clients * clients, watch), times))
     }
 }
 
 async fn send_all(
     mut client: CheckoutServiceClient<tonic::transport::Channel>,
     requests: Vec<v1::AuthorisePaymentRequest>,
-) -> Result<()> {
+) -> Result<Vec<f64>> {
+    let mut times = Vec::with_capacity(requests.len());
     for request in requests {
+        let watch = Stopwatch::start();
         let answer = client.authorise_payment(request).await?.into_inner();
+        times.push(watch.ms());
         ensure!(
             matches!(answer.outcome, Some(Outcome::Approved(_))),
             "not approved: {answer:?}"
         );
     }
-    Ok(())
+    Ok(times)
 }

@@ -56,7 +56,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if count % SAID_EACH == 0 || count == arguments.seeds {
             let seconds = watch.elapsed().as_secs();
             println!(
-                r#"{{"seeds":{count},"operations":{operations},"payments":{payments},"crashes":{crashes},"violations":0,"seconds":{seconds}}}"#
+                concat!(
+                    r#"{{"seeds":{},"operations":{},"payments":{},"crashes":{},"#,
+                    r#""violations":0,"seconds":{}}}"#
+                ),
+                count, operations, payments, crashes, seconds
             );
         }
     }
@@ -73,7 +77,11 @@ fn run_kills(kills: u64) -> anyhow::Result<()> {
             let (acknowledged, in_doubt) = (victim.acknowledged, victim.in_doubt);
             let seconds = watch.elapsed().as_secs();
             println!(
-                r#"{{"kills":{count},"acknowledged":{acknowledged},"unanswered":{in_doubt},"lost":0,"doubled":0,"seconds":{seconds}}}"#
+                concat!(
+                    r#"{{"kills":{},"acknowledged":{},"unanswered":{},"#,
+                    r#""lost":0,"doubled":0,"seconds":{}}}"#
+                ),
+                count, acknowledged, in_doubt, seconds
             );
         }
     }
