@@ -76,6 +76,12 @@ impl Paper {
                 vat_minor: 0,
             });
         })?;
+        // Before the first shift there was none: it begins with what happened first.
+        let first = lines.iter().map(|line| line.time).min();
+        let opened = match row.opened_us {
+            0 => first.unwrap_or(opened),
+            _ => opened,
+        };
         let has_cash = lines.iter().any(|line| line.tender == Tender::Cash);
         let drawer = has_cash.then_some(Drawer {
             till: office,
