@@ -1,11 +1,11 @@
 //! The enrolled palms, and whose a probe is.
 //!
 //! A search goes in two steps: the sealed gallery ([`sealed`]) finds the nearest few hundred search codes as
-//! ciphertext, together with other searches that come meanwhile (`together.rs`); then the templates of these samples are
-//! opened from the store ([`rest`]) and compared, coarsely at first (`search.rs`). What comes out is an [`Identity`]: a
-//! person, nobody, or "too close to tell"; the thresholds are its own, and no score leaves it. It knows neither money
-//! nor names. Every answer takes the same steps with as many templates, and nothing that was opened is kept, so that
-//! the times tell nothing.
+//! ciphertext, together with other searches that come meanwhile (`together.rs`); then the templates of these samples
+//! are opened from the store ([`rest`]) and compared, coarsely at first (`search.rs`). What comes out is an
+//! [`Identity`]: a person, nobody, or "too close to tell"; the thresholds are its own, and no score leaves it. It
+//! knows neither money nor names. Every answer takes the same steps with as many templates, and nothing that was
+//! opened is kept, so that the times tell nothing.
 //!
 //! The store is the truth. Blocks are made from it in the background ([`Gallery::settle`]) and read again at the
 //! start; what stands in none, waits in memory and is searched there. Searches use [`limits::SEARCH_THREADS`] threads

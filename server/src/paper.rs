@@ -1,8 +1,8 @@
 //! Receipts, Z reports and statements out of what is stored: fills in the plain structs of [`crate::reports`].
 //!
 //! A shift is closed in the single writer: everything that was booked before belongs to it, everything after to the
-//! next. What a closed shift came to is worked out from the rows and from the ledger, each by itself, and told only where
-//! both agree. These look at every payment and transfer there is, beside payments and not before them.
+//! next. What a closed shift came to is worked out from the rows and from the ledger, each by itself, and told only
+//! where both agree. These look at every payment and transfer there is, beside payments and not before them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -203,8 +203,8 @@ impl Paper {
     /// Movements of an account, from the ledger.
     ///
     /// # Errors
-    /// [`Error::CustomerNotFound`]; [`Error::Malformed`] for another format than CSV or camt.053, and for times that are
-    /// the wrong way round; [`Error::Corrupt`].
+    /// [`Error::CustomerNotFound`]; [`Error::Malformed`] for another format than CSV or camt.053, and for times that
+    /// are the wrong way round; [`Error::Corrupt`].
     pub fn statement(
         &self,
         owner: Owner,

@@ -226,7 +226,8 @@ export function start(render) {
 // The payment as customer and cashier see it: one headline, one thing to do, in one colour.
 const LOOKS = {
   waiting_for_hand: ["palm", "ask"], reading: ["palm", "busy"], authorising: ["clock", "busy"],
-  step_up: ["lock", "ask"], checking: ["question", "warn"], approved: ["check", "good"], accepted_offline: ["check", "warn"], declined: ["cross", "bad"],
+  step_up: ["lock", "ask"], checking: ["question", "warn"], approved: ["check", "good"],
+  accepted_offline: ["check", "warn"], declined: ["cross", "bad"],
   not_recognised: ["question", "bad"], not_charged: ["cross", "bad"], cancelled: ["stop", "calm"],
   timed_out: ["clock", "calm"], reader_lost: ["plug", "warn"],
 };

@@ -123,8 +123,8 @@ impl Offline {
             .retain(|seen| now.saturating_sub(seen.at) < within);
     }
 
-    /// Accepts a payment that certainly did not reach the service: on disk when this returns the customer's masked name;
-    /// `None` when it is not to be accepted.
+    /// Accepts a payment that certainly did not reach the service: on disk when this returns the customer's masked
+    /// name; `None` when it is not to be accepted.
     ///
     /// # Errors
     /// [`JournalError`]; the payment is then not accepted.

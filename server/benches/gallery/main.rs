@@ -9,8 +9,8 @@
 //! | `int8` | the hand-written peer: inner products of 512 bytes, in the clear |
 //! | `faiss-*`, `usearch-*` | peers from the Python registry (`gallery/peers.py`), their templates read from a file |
 //!
-//! `./x bench-gallery` gets the peers by itself, in the versions of `gallery/requirements.txt`; `./x plot-gallery` draws
-//! latency against the number of templates from the lines (`gallery/plot.py`).
+//! `./x bench-gallery` gets the peers by itself, in the versions of `gallery/requirements.txt`; `./x plot-gallery`
+//! draws latency against the number of templates from the lines (`gallery/plot.py`).
 //!
 //! Templates are synthetic: independent normal embeddings, and captures at a cosine of 0.8. Everybody who is looked for
 //! is enrolled, and is checked to be found.

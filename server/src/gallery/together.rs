@@ -1,7 +1,7 @@
 //! Searches that wait for one another go together: who comes while a scan runs is taken along by the next one.
 //!
-//! Whoever finds no scan running runs one, for everybody who waits, and hands out the answers. So a search that is alone
-//! starts at once, and of many at once each but the first waits for one scan and shares the next.
+//! Whoever finds no scan running runs one, for everybody who waits, and hands out the answers. So a search that is
+//! alone starts at once, and of many at once each but the first waits for one scan and shares the next.
 
 use std::{
     collections::{BTreeMap, VecDeque},
