@@ -99,8 +99,6 @@ pub(crate) struct ConfirmRow {
     pub(crate) payment: PaymentId,
     /// A second factor, not the cashier's word.
     pub(crate) is_factor: bool,
-    /// It was right.
-    pub(crate) is_right: bool,
 }
 
 /// An enrolment that was answered. Which captures it was made from is in their nonces' rows.

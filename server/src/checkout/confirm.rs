@@ -54,12 +54,7 @@ impl Checkout {
                 return Err(Error::StateRefuses);
             }
             let mut booking = work.on(Some(row.clone()), row);
-            let is_right = !is_factor || owner.is_some();
-            let kept = RequestRow::Confirm(ConfirmRow {
-                payment,
-                is_factor,
-                is_right,
-            });
+            let kept = RequestRow::Confirm(ConfirmRow { payment, is_factor });
             requests::keep(booking.tx, request_id, &kept);
             given(&mut booking, need, owner)?;
             Ok((booking.put(), true))
