@@ -27,11 +27,11 @@
 //! - an answer about a capture, void or refund at an outside rail that was in doubt and is told as it stands now;
 //! - an approved payment that is voided afterwards because its till gave it up meanwhile.
 
-use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use palm_models::template::Template;
-use palm_proto::id::PaymentId;
+use palm_proto::{envelope::SealedTemplate, id::PaymentId};
 use palm_server::{
     clock::{Clock, ManualClock, Timestamp},
     error::Error,
@@ -140,6 +140,8 @@ struct Run<'a> {
     rail: Arc<ScriptedRail>,
     machine: Option<Machine>,
     palms: Vec<Template>,
+    /// Palms held out for a payment, sealed once: a till that asks again sends the same.
+    sealed: BTreeMap<u32, SealedTemplate>,
     books: Books,
     sent: Vec<Ask>,
     later: Vec<Ask>,
@@ -162,6 +164,7 @@ pub fn run(seed: u64, operations: u64, opening: &Opening) -> Result<Done> {
         rail: Arc::new(ScriptedRail::default()),
         machine: None,
         palms: (0..=PEOPLE).map(|number| palm(number, 100)).collect(),
+        sealed: BTreeMap::new(),
         books: Books::default(),
         sent: Vec::new(),
         later: Vec::new(),
@@ -405,7 +408,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn call(&self, ask: &Ask) -> Result<impl Future<Output = String> + use<>> {
+    fn call(&mut self, ask: &Ask) -> Result<impl Future<Output = String> + use<>> {
         let request = self.request(ask)?;
         let service = Arc::clone(&self.machine()?.service);
         Ok(answered(service, request))

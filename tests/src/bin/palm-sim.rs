@@ -6,13 +6,23 @@
     reason = "the lines are what this program says"
 )]
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, channel},
+    },
+};
 
 use clap::Parser;
-use palm_tests::{clock::Stopwatch, kills::Victim, sim};
+use palm_tests::{
+    clock::Stopwatch,
+    kills::Victim,
+    sim::{self, Done},
+};
 
 /// How often it says where it is, in seeds.
-const SAID_EACH: u64 = 100;
+const SAID_EACH: u64 = 1_000;
 
 /// Simulates payments; stops at the first failure and names its seed.
 #[derive(Debug, Parser)]
@@ -26,6 +36,9 @@ struct Arguments {
     /// Operations of each
     #[arg(long, default_value_t = 300)]
     operations: u64,
+    /// Seeds at a time; as many as there are processors unless told
+    #[arg(long)]
+    jobs: Option<usize>,
     /// Instead: kills a real palmd so many times while it takes payments
     #[arg(long, conflicts_with_all = ["seeds", "first", "operations"])]
     kills: Option<u64>,
@@ -47,13 +60,44 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return run_kills(kills);
     }
     let opening = sim::opening()?;
-    let (mut operations, mut crashes, mut payments) = (0, 0, 0);
-    for count in 1..=arguments.seeds {
-        let done = sim::run(arguments.first + count - 1, arguments.operations, &opening)?;
+    let jobs = match arguments.jobs {
+        Some(jobs) => jobs,
+        None => std::thread::available_parallelism()?.get(),
+    };
+    let next = AtomicU64::new(arguments.first);
+    let end = arguments.first.saturating_add(arguments.seeds);
+    let (tell, told) = channel();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (tell, next, opening) = (tell.clone(), &next, &opening);
+            let take =
+                move || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < end);
+            scope.spawn(move || {
+                let mut done = std::iter::from_fn(take)
+                    .map(|seed| sim::run(seed, arguments.operations, opening));
+                // Nobody listens any more once another seed has failed.
+                while done.next().is_some_and(|done| tell.send(done).is_ok()) {}
+            });
+        }
+        drop(tell);
+        add_up(arguments.seeds, told, &watch)
+    })
+}
+
+/// Says how far it is, until all seeds are done or one has failed.
+fn add_up(
+    seeds: u64,
+    told: Receiver<anyhow::Result<Done>>,
+    watch: &Stopwatch,
+) -> anyhow::Result<()> {
+    let (mut count, mut operations, mut crashes, mut payments) = (0, 0, 0, 0);
+    for done in told {
+        let done = done?;
+        count += 1;
         operations += done.operations;
         crashes += done.crashes;
         payments += done.payments;
-        if count % SAID_EACH == 0 || count == arguments.seeds {
+        if count % SAID_EACH == 0 || count == seeds {
             let seconds = watch.elapsed().as_secs();
             println!(
                 concat!(

@@ -27,7 +27,7 @@ use super::{
 
 impl Run<'_> {
     fn pay(
-        &self,
+        &mut self,
         id: u32,
         (palm, nonce): (usize, u32),
         (amount, is_manual): (u64, bool),
@@ -38,12 +38,15 @@ impl Run<'_> {
             payment,
             amount,
         };
-        let palm = &self.palms[palm];
-        let nonce = self.bytes(3, nonce);
+        if !self.sealed.contains_key(&id) {
+            let nonce = self.bytes(3, nonce);
+            let sample = self.machine()?.seal(&self.palms[palm], &binding, nonce)?;
+            self.sealed.insert(id, sample);
+        }
         Ok(Request::Pay(AuthorisePayment {
             payment,
             amount,
-            sample: self.machine()?.seal(palm, &binding, nonce)?,
+            sample: self.sealed[&id].clone(),
             capture_mode: if is_manual {
                 CaptureMode::Manual
             } else {
@@ -53,7 +56,7 @@ impl Run<'_> {
         }))
     }
 
-    pub(super) fn request(&self, ask: &Ask) -> Result<Request> {
+    pub(super) fn request(&mut self, ask: &Ask) -> Result<Request> {
         let request_of = |number| RequestId::from_random(self.bytes(2, number));
         Ok(match *ask {
             Ask::Pay {
