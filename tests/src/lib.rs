@@ -15,6 +15,8 @@ pub mod ctl;
 pub mod kills;
 pub mod page;
 pub mod palms;
+pub mod payers;
+pub mod power;
 pub mod process;
 pub mod proxy;
 pub mod rails;

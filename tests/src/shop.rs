@@ -103,14 +103,37 @@ impl Shop {
         Self::make(folder, None, false)
     }
 
-    fn make(folder: Folder, wire: Option<Proxy>, is_split: bool) -> Result<Self> {
-        let mut shop = Self {
+    /// Makes a deployment in this folder for a palmd that is to run on another machine, and listen at this address of
+    /// its.
+    ///
+    /// # Errors
+    /// As [`Shop::open`].
+    pub fn elsewhere(folder: Folder, listen: &str) -> Result<Self> {
+        let shop = Self::empty(folder, None);
+        let init = ["init", "--shop-name", SHOP_NAME, "--currency", CURRENCY];
+        let init = [init.as_slice(), &["--listen", listen]].concat();
+        ctl::run(&shop.deployment(), &init)?;
+        shop.raise_budgets()?;
+        Ok(shop)
+    }
+
+    /// Where palmd on another machine is reached from now on.
+    pub fn palmd_is_at(&mut self, address: SocketAddr) {
+        self.palmd_address = Some(address);
+    }
+
+    fn empty(folder: Folder, wire: Option<Proxy>) -> Self {
+        Self {
             keyholder: None,
             palmd: None,
             palmd_address: None,
             wire,
             folder,
-        };
+        }
+    }
+
+    fn make(folder: Folder, wire: Option<Proxy>, is_split: bool) -> Result<Self> {
+        let mut shop = Self::empty(folder, wire);
         let init = [
             ["init", "--shop-name", SHOP_NAME].as_slice(),
             &["--currency", CURRENCY, "--listen", ANYWHERE],

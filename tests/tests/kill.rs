@@ -11,6 +11,6 @@ fn palmd_killed_while_several_pay_loses_and_doubles_nothing() -> anyhow::Result<
         victim.round(kill)?;
     }
     victim.audit()?;
-    assert!(victim.acknowledged >= KILLS, "hardly anybody paid");
+    assert!(victim.payers().acknowledged >= KILLS, "hardly anybody paid");
     Ok(())
 }

@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# A virtual machine with Debian's own kernel and nothing else, for tests of the driver on a real USB stack.
+# A virtual machine with Debian's own kernel and nothing else, for tests of the driver on a real USB stack and of palmd
+# when the power goes.
 #
 #   vm.sh setup                      downloads and unpacks QEMU, the kernel, busybox, kmod and udev into
 #                                    target/usb-vm (about 110 MB down, 350 MB unpacked). Nothing is installed.
 #   vm.sh run PROGRAM ARGS...        boots it, runs PROGRAM ARGS... in it as root, and exits as PROGRAM did
 #   vm.sh xhci PROGRAM ARGS...       the same with a real xHCI controller; the device behind it is served on this side
 #                                    by `PROGRAM peer`
+#   vm.sh image INITRD TREE PROGRAM...
+#                                    packs the base, the files of TREE, and each program into /bin with its libraries
+#   vm.sh disk FILE SIZE             makes a file of so many bytes (512M) with an empty ext4 file system
+#   vm.sh boot INITRD WORDS OPTIONS...
+#                                    becomes the QEMU that boots it (kernel command line WORDS, QEMU's OPTIONS), and
+#                                    ends with whoever started it
 #
 # Software emulation always: a machine inside a machine may offer a /dev/kvm that does not work. USB_VM_SECONDS bounds a
 # run (default 240).
@@ -14,6 +21,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 vm=${CARGO_TARGET_DIR:-$root/target}/usb-vm
 busybox=$vm/tree/bin/busybox
+PATH=$PATH:/usr/sbin:/sbin # where mke2fs and e2fsck are
 libraries=$vm/tree/usr/lib/x86_64-linux-gnu:$vm/tree/lib/x86_64-linux-gnu
 
 # kmod and udevd are told by their names what to be.
@@ -85,7 +93,7 @@ base_image() {
     mkdir -p "$image/$kernel"
     # Modules and whatever they need, in a tree with an index of its own.
     kmod depmod -b "$vm/tree" "$version"
-    for name in vhci-hcd xhci-pci uvcvideo vivid; do
+    for name in vhci-hcd xhci-pci uvcvideo vivid virtio_pci virtio_blk virtio_net ext4 crc32c_generic; do
         kmod modprobe -d "$vm/tree" -S "$version" --show-depends "$name"
     done | awk '/^insmod/ { print $2 }' | sort -u | while read -r module; do
         install -D -m 644 "$module" "$image/${module#"$vm/tree/"}"
@@ -116,29 +124,40 @@ setup() {
     fi
 }
 
-# The image of one run: the program and the rule that we ship, after the base.
+# The image of one run, after the base: the files of a tree, and programs with their libraries.
 image() {
-    local image=$1/image program=$2
-    mkdir -p "$image/etc/udev/rules.d"
-    strip -o "$1/program" "$program"
-    with_libraries "$image" "$1/program" /bin/program
-    cp "$root/driver/99-openpalm.rules" "$image/etc/udev/rules.d/"
-    pack "$image" "$1/own.cpio"
-    cat "$vm/base.cpio" "$1/own.cpio" >"$1/initrd"
+    local initrd=$1 tree=$2 program stripped
+    shift 2
+    stripped=$(mktemp)
+    for program in "$@"; do
+        strip -o "$stripped" "$(command -v "$program")"
+        chmod 755 "$stripped"
+        with_libraries "$tree" "$stripped" "/bin/$(basename "$program")"
+    done
+    rm -f "$stripped"
+    pack "$tree" "$initrd.own"
+    cat "$vm/base.cpio" "$initrd.own" >"$initrd"
+    rm -f "$initrd.own"
 }
 
-boot() {
+# Becomes QEMU, or what `limit` says before it.
+limit=()
+qemu() {
+    local initrd=$1 append=$2
+    shift 2
+    exec env LD_LIBRARY_PATH="$libraries" QEMU_MODULE_DIR="$vm/tree/usr/lib/x86_64-linux-gnu/qemu" "${limit[@]}" \
+        "$vm/tree/usr/bin/qemu-system-x86_64" -L "$vm/tree/usr/share/qemu" -L "$vm/tree/usr/share/seabios" \
+        -M q35 -accel tcg,thread=multi -cpu max -m 768 -smp 1 -nodefaults -display none -no-reboot \
+        -kernel "$vm/vmlinux" -initrd "$initrd" \
+        -append "console=ttyS0 loglevel=2 panic=-1 mitigations=off $append" "$@" </dev/null
+}
+
+# Boots for a bounded time and ends as the program in it did.
+result() {
     local scratch=$1 status
     shift
-    local append=$1
-    shift
-    LD_LIBRARY_PATH=$libraries \
-        QEMU_MODULE_DIR=$vm/tree/usr/lib/x86_64-linux-gnu/qemu \
-        timeout --kill-after=5 "${USB_VM_SECONDS:-240}" \
-        "$vm/tree/usr/bin/qemu-system-x86_64" -L "$vm/tree/usr/share/qemu" -L "$vm/tree/usr/share/seabios" \
-        -M q35 -accel tcg,thread=multi -cpu max -m 768 -smp 1 -nodefaults -display none -no-reboot -serial stdio \
-        -kernel "$vm/vmlinux" -initrd "$scratch/initrd" \
-        -append "console=ttyS0 loglevel=2 panic=-1 mitigations=off $append" "$@" </dev/null |
+    limit=(timeout --kill-after=5 "${USB_VM_SECONDS:-240}")
+    qemu "$scratch/initrd" "$1" -serial stdio "${@:2}" |
         sed -u 's/\r//g' | tee "$scratch/log" | grep --line-buffered -av '^GUEST-RESULT' || true
     status=$(sed -n 's/^GUEST-RESULT //p' "$scratch/log" | tail -1)
     [ -n "$status" ] || {
@@ -158,7 +177,10 @@ case ${1:-} in
         scratch=$(mktemp -d)
         peer=
         trap '[ -z "$peer" ] || kill "$peer" 2>/dev/null || true; rm -rf "$scratch"' EXIT
-        image "$scratch" "$program"
+        mkdir -p "$scratch/tree/etc/udev/rules.d"
+        cp "$root/driver/99-openpalm.rules" "$scratch/tree/etc/udev/rules.d/"
+        cp "$program" "$scratch/program"
+        image "$scratch/initrd" "$scratch/tree" "$scratch/program"
         devices=()
         if [ "$kind" = xhci ]; then
             "$program" peer "$scratch/redir" "$scratch/line" &
@@ -172,10 +194,20 @@ case ${1:-} in
                 -chardev "socket,id=line,path=$scratch/line" -serial chardev:line)
         fi
         words=$(printf '%s,' "$@")
-        boot "$scratch" "rig=${words%,}" "${devices[@]}"
+        result "$scratch" "modules=vhci-hcd,xhci-pci,uvcvideo rig=${words%,}" "${devices[@]}"
+        ;;
+    image)
+        setup
+        image "${@:2}"
+        ;;
+    disk) mke2fs -q -t ext4 -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 "${@:2}" >/dev/null ;;
+    boot)
+        # Nobody else knows of it.
+        limit=(setpriv --pdeathsig KILL)
+        qemu "${@:2}"
         ;;
     *)
-        sed -n '2,12p' "$0" >&2
+        sed -n '2,18p' "$0" >&2
         exit 2
         ;;
 esac

@@ -14,13 +14,18 @@ use std::{
     },
 };
 
+use anyhow::{Context, bail};
 use clap::Parser;
 use palm_tests::{
     clock::Stopwatch,
     kills::Victim,
+    palms,
+    power::PowerCuts,
     sim::{self, Done},
 };
 
+/// Cuts with a drive that lies until one must have been noticed.
+const LIES_MAX: u64 = 8;
 /// How often it says where it is, in seeds.
 const SAID_EACH: u64 = 1_000;
 
@@ -42,6 +47,12 @@ struct Arguments {
     /// Instead: kills a real palmd so many times while it takes payments
     #[arg(long, conflicts_with_all = ["seeds", "first", "operations"])]
     kills: Option<u64>,
+    /// Instead: cuts the power of a palmd in a virtual machine so many times while it takes payments
+    #[arg(long, conflicts_with_all = ["seeds", "first", "operations", "kills"])]
+    power_cuts: Option<u64>,
+    /// With power cuts: what is drawn for the drive comes from it; random when it is left out
+    #[arg(long, requires = "power_cuts")]
+    drive_seed: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +69,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
     if let Some(kills) = arguments.kills {
         return run_kills(kills);
+    }
+    if let Some(cuts) = arguments.power_cuts {
+        let seed = match arguments.drive_seed {
+            Some(seed) => seed,
+            None => u64::from_be_bytes(palms::random()[..8].try_into()?),
+        };
+        return cut_power(cuts, seed).with_context(|| format!("drive's seed {seed}"));
     }
     let opening = sim::opening()?;
     let jobs = match arguments.jobs {
@@ -118,7 +136,8 @@ fn run_kills(kills: u64) -> anyhow::Result<()> {
         victim.round(count)?;
         if count % 10 == 0 || count == kills {
             victim.audit()?;
-            let (acknowledged, in_doubt) = (victim.acknowledged, victim.in_doubt);
+            let payers = victim.payers();
+            let (acknowledged, in_doubt) = (payers.acknowledged, payers.in_doubt);
             let seconds = watch.elapsed().as_secs();
             println!(
                 concat!(
@@ -130,4 +149,43 @@ fn run_kills(kills: u64) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn cut_power(cuts: u64, seed: u64) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let mut victim = PowerCuts::open(seed)?;
+    for count in 1..=cuts {
+        victim
+            .round(count)
+            .with_context(|| format!("power cut {count}"))?;
+        if count % 10 == 0 || count == cuts {
+            victim.audit()?;
+            let (payers, damage) = (victim.payers(), victim.damage);
+            let said = serde_json::json!({
+                "power_cuts": count,
+                "acknowledged": payers.acknowledged,
+                "unanswered": payers.in_doubt,
+                "lost": 0,
+                "doubled": 0,
+                "drive": { "lost": damage.lost, "torn": damage.torn, "kept": damage.kept },
+                "seconds": watch.elapsed().as_secs(),
+            });
+            println!("{said}");
+        }
+    }
+    catch_a_lie(victim)
+}
+
+/// Goes on with a drive that says that it flushed and did not, which must be noticed: else the test proves nothing.
+fn catch_a_lie(mut victim: PowerCuts) -> anyhow::Result<()> {
+    victim.lie()?;
+    for count in 1..=LIES_MAX {
+        if let Err(noticed) = victim.round(count) {
+            let noticed = format!("{noticed:#}");
+            let said = serde_json::json!({ "cuts_with_a_lying_drive": count, "noticed": noticed });
+            println!("{said}");
+            return Ok(());
+        }
+    }
+    bail!("{LIES_MAX} cuts with a drive that does not flush went unnoticed")
 }
