@@ -1,4 +1,6 @@
-//! A real palmd that is killed while several clients pay.
+//! A real palmd that is killed while several clients pay; [`rail`]: by card, and the provider is killed too.
+
+pub mod rail;
 
 use anyhow::Result;
 

@@ -19,8 +19,8 @@ use tonic::transport::Channel;
 
 use crate::{Caller, Shop, caller::Setup, palms, process::PATIENCE};
 
-const TILL: &str = "counter-1";
-const NAME: &str = "Seven";
+pub(crate) const TILL: &str = "counter-1";
+pub(crate) const NAME: &str = "Seven";
 const PERSON: u64 = 7;
 /// Payments that each client has ready for a round.
 const READY: usize = 16;
@@ -45,8 +45,8 @@ pub struct Payers {
 /// What was sent until an end, and what was answered.
 #[derive(Debug)]
 pub struct Round {
-    sent: BTreeMap<String, v1::AuthorisePaymentRequest>,
-    acknowledged: BTreeMap<String, Outcome>,
+    pub(crate) sent: BTreeMap<String, v1::AuthorisePaymentRequest>,
+    pub(crate) acknowledged: BTreeMap<String, Outcome>,
 }
 
 impl Round {
@@ -156,8 +156,7 @@ impl Payers {
         for (name, request) in round.sent {
             self.spent += request.amount.as_ref().context("an amount")?.amount_minor;
             let first = till.authorise(request.clone())?.outcome;
-            let is_approved = matches!(first, Some(Outcome::Approved(_)));
-            ensure!(is_approved, "{name}: {first:?}");
+            ensure!(is_approved(first.as_ref()), "{name}: {first:?}");
             let second = till.authorise(request)?.outcome;
             ensure!(
                 first == second,
@@ -199,6 +198,10 @@ pub fn audit(shop: &Shop) -> Result<()> {
     let audit = shop.operator()?.audit()?;
     ensure!(audit.violations.is_empty(), "{:?}", audit.violations);
     Ok(())
+}
+
+pub(crate) fn is_approved(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Approved(_)))
 }
 
 fn is_there(till: &Caller, name: &str) -> Result<()> {

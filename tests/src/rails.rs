@@ -4,6 +4,7 @@
 pub mod acquirer;
 pub mod contract;
 pub mod counterparts;
+pub mod lasting;
 pub mod provider;
 pub mod stage;
 

@@ -140,7 +140,7 @@ image() {
     rm -f "$initrd.own"
 }
 
-# Becomes QEMU, or what `limit` says before it.
+# Becomes QEMU, or what `limit` says before it. Where the host is busy the kernel's check of the timer fails.
 limit=()
 qemu() {
     local initrd=$1 append=$2
@@ -149,7 +149,7 @@ qemu() {
         "$vm/tree/usr/bin/qemu-system-x86_64" -L "$vm/tree/usr/share/qemu" -L "$vm/tree/usr/share/seabios" \
         -M q35 -accel tcg,thread=multi -cpu max -m 768 -smp 1 -nodefaults -display none -no-reboot \
         -kernel "$vm/vmlinux" -initrd "$initrd" \
-        -append "console=ttyS0 loglevel=2 panic=-1 mitigations=off $append" "$@" </dev/null
+        -append "console=ttyS0 loglevel=2 panic=-1 mitigations=off no_timer_check $append" "$@" </dev/null
 }
 
 # Boots for a bounded time and ends as the program in it did.

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use palm_tests::{
     clock::Stopwatch,
-    kills::Victim,
+    kills::{Victim, rail::CardVictim},
     palms,
     power::PowerCuts,
     sim::{self, Done},
@@ -26,6 +26,8 @@ use palm_tests::{
 
 /// Cuts with a drive that lies until one must have been noticed.
 const LIES_MAX: u64 = 8;
+/// Kills after which a card provider begins with new books: each start of it acts on all of them again.
+const CARD_KILLS_MAX: usize = 200;
 /// How often it says where it is, in seeds.
 const SAID_EACH: u64 = 1_000;
 
@@ -44,7 +46,7 @@ struct Arguments {
     /// Seeds at a time; as many as there are processors unless told
     #[arg(long)]
     jobs: Option<usize>,
-    /// Instead: kills a real palmd so many times while it takes payments
+    /// Instead: kills a real palmd so many times while it takes payments, and as often palmd and a card provider
     #[arg(long, conflicts_with_all = ["seeds", "first", "operations"])]
     kills: Option<u64>,
     /// Instead: cuts the power of a palmd in a virtual machine so many times while it takes payments
@@ -129,6 +131,7 @@ fn add_up(
     Ok(())
 }
 
+/// First palmd, whose customers pay from a wallet; then as often palmd, a card provider or both.
 fn run_kills(kills: u64) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
     let mut victim = Victim::open()?;
@@ -138,17 +141,46 @@ fn run_kills(kills: u64) -> anyhow::Result<()> {
             victim.audit()?;
             let payers = victim.payers();
             let (acknowledged, in_doubt) = (payers.acknowledged, payers.in_doubt);
-            let seconds = watch.elapsed().as_secs();
-            println!(
-                concat!(
-                    r#"{{"kills":{},"acknowledged":{},"unanswered":{},"#,
-                    r#""lost":0,"doubled":0,"seconds":{}}}"#
-                ),
-                count, acknowledged, in_doubt, seconds
-            );
+            say_kills("wallet", count, [acknowledged, in_doubt, 0], watch);
         }
     }
+    let watch = Stopwatch::start();
+    let mut before = [0; 3];
+    for first in (1..=kills).step_by(CARD_KILLS_MAX) {
+        let mut victim = CardVictim::open()?;
+        let last = kills.min(first + CARD_KILLS_MAX as u64 - 1);
+        let mut sums = before;
+        for count in first..=last {
+            victim.round(count)?;
+            if count % 10 == 0 || count == last {
+                victim.audit()?;
+                let payers = victim.payers();
+                sums = [
+                    before[0] + payers.acknowledged,
+                    before[1] + payers.in_doubt,
+                    before[2] + victim.undone,
+                ];
+                say_kills("card", count, sums, watch);
+            }
+        }
+        before = sums;
+    }
     Ok(())
+}
+
+fn say_kills(kind: &str, count: u64, sums: [u64; 3], watch: Stopwatch) {
+    let [acknowledged, unanswered, undone] = sums;
+    let said = serde_json::json!({
+        "kind": kind,
+        "kills": count,
+        "acknowledged": acknowledged,
+        "unanswered": unanswered,
+        "undone": undone,
+        "lost": 0,
+        "doubled": 0,
+        "seconds": watch.elapsed().as_secs(),
+    });
+    println!("{said}");
 }
 
 fn cut_power(cuts: u64, seed: u64) -> anyhow::Result<()> {

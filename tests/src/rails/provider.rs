@@ -231,11 +231,11 @@ fn talk(stream: TcpStream, desk: &Mutex<Desk>) -> std::io::Result<()> {
 
 fn write(out: &mut TcpStream, status: u16, body: &str) -> std::io::Result<()> {
     let length = body.len();
-    write!(
-        out,
+    let answer = format!(
         "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )?;
-    out.flush()
+    );
+    // At once: a second small write would wait for the first one's acknowledgement.
+    out.write_all(answer.as_bytes())
 }
 
 fn read(lines: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
