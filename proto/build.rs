@@ -4,13 +4,14 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "types",
     "customers",
     "enrolment",
     "checkout",
     "payments",
     "wallets",
+    "bank",
     "reports",
     "tills",
     "keyholder",

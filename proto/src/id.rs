@@ -65,6 +65,14 @@ uuid_id!(
     PaymentId, "payments/", "payments/{uuid}"
 );
 uuid_id!(
+    /// A pay-out to a bank account: `payouts/{uuid}`.
+    PayoutId, "payouts/", "payouts/{uuid}"
+);
+uuid_id!(
+    /// Pay-outs that go to the bank together: `payout-files/{uuid}`.
+    PayoutFileId, "payout-files/", "payout-files/{uuid}"
+);
+uuid_id!(
     /// The id of one request that may be sent again (AIP-155): a UUID.
     RequestId, "", "a UUID such as 9b2f3c1e-0f7a-4c57-9a86-7d2f0c1f4f11"
 );

@@ -25,8 +25,10 @@ const SERIAL_MAX: usize = 64;
 
 type Parsed<T> = Result<T, Malformed>;
 
+mod bank;
 mod payments;
 
+pub use bank::{CloseBreak, Deposit, OrderPayout};
 pub use payments::{
     AuthorisePayment, CancelPayment, CaptureMode, ChangePayment, ConfirmPayment, Confirmation,
     CreatePayment, Factor, UpdateSafeguards, safeguards_named,
@@ -394,6 +396,9 @@ pub fn fuzz_requests(bytes: &[u8]) {
     parse::<v1::RefundPaymentRequest, ChangePayment>(bytes);
     parse::<v1::UpdateSafeguardsRequest, UpdateSafeguards>(bytes);
     parse::<v1::TopUpRequest, WalletTransfer>(bytes);
+    parse::<v1::OrderPayoutRequest, OrderPayout>(bytes);
+    parse::<v1::DepositRequest, Deposit>(bytes);
+    parse::<v1::CloseBreakRequest, CloseBreak>(bytes);
     parse::<v1::CreateTillRequest, CreateTill>(bytes);
     parse::<v1::ReportReaderRequest, ReportReader>(bytes);
 }

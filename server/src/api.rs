@@ -8,7 +8,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use palm_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        checkout_service_server::CheckoutServiceServer,
+        bank_service_server::BankServiceServer, checkout_service_server::CheckoutServiceServer,
         customer_service_server::CustomerServiceServer,
         enrolment_service_server::EnrolmentServiceServer,
         keyholder_service_server::KeyholderServiceServer,
@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::{gallery::holder::Holder, limits, pki::Fingerprint, service::Service};
 
 mod admission;
+mod bank;
 mod checkout;
 mod customers;
 mod enrolment;
@@ -123,6 +124,10 @@ impl Api {
         health.set_serving::<ReportServiceServer<Part>>().await;
         health.set_serving::<WalletServiceServer<Part>>().await;
         health.set_serving::<TillServiceServer<Part>>().await;
+        health.set_serving::<BankServiceServer<Part>>().await;
+        // Files of banks are larger than requests.
+        let bank = BankServiceServer::new(Part(Arc::clone(&service)))
+            .max_decoding_message_size(limits::BANK_MESSAGE_MAX);
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -137,6 +142,7 @@ impl Api {
             .add_service(part!(PaymentServiceServer))
             .add_service(part!(ReportServiceServer))
             .add_service(part!(WalletServiceServer))
+            .add_service(bank)
             .add_service(part!(TillServiceServer));
         Ok(Self { router })
     }

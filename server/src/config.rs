@@ -19,11 +19,13 @@ use crate::{
     pki::Fingerprint,
 };
 
+mod bank;
 mod keyholder;
 mod policy;
 pub mod rails;
 mod receipt;
 
+pub use bank::BankConfig;
 pub use keyholder::{
     KEYHOLDER_PORT_DEFAULT, KeyholderConfig, KeyholderKeys, KeyholderLimits, KeyholderLink,
     MatcherCertificate,
@@ -62,6 +64,9 @@ pub struct Config {
     /// What stands on paper.
     #[serde(default)]
     pub receipt: ReceiptConfig,
+    /// The shop's account at a bank. Never written: a configuration is logged, an account's number is not.
+    #[serde(default, skip_serializing)]
+    pub bank: Option<BankConfig>,
     /// When a palm counts as recognised; with a keyholder of its own, that one's configuration says it.
     #[serde(default)]
     pub identification: Identification,
@@ -314,6 +319,7 @@ impl Config {
             operators,
             policy,
             receipt,
+            bank,
             identification,
             keys,
             keyholder,
@@ -329,6 +335,7 @@ impl Config {
             operators.fault(),
             policy.fault(),
             receipt.fault(),
+            bank.as_ref().and_then(BankConfig::fault),
             identification.fault(),
             limits.fault(),
             rails.fault(),

@@ -15,18 +15,21 @@ use palm_proto::{
 use crate::{clock::Clock, config::ConfigError, entropy::Entropy, files::FileError, pki::PkiError};
 
 mod arguments;
+mod bank;
 mod customer;
 mod init;
 mod link;
 mod payment;
+mod payout;
 mod report;
 mod sheet;
 mod till;
 
 pub use arguments::{
-    Arguments, ChangeArguments, Command, CustomerCommand, DocumentArguments, DocumentFormat,
-    GuardArguments, InitArguments, KeyholderArguments, LedgerCommand, ListArguments,
-    PaymentCommand, ReaderKind, ReportCommand, TillCommand, TransferArguments, WalletCommand,
+    Arguments, BankCommand, ChangeArguments, Command, CustomerCommand, DocumentArguments,
+    DocumentFormat, GuardArguments, InitArguments, KeyholderArguments, LedgerCommand,
+    ListArguments, PaymentCommand, PayoutCommand, ReaderKind, ReconcileArguments, ReconcileFormat,
+    ReportCommand, TillCommand, TransferArguments, WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};
@@ -72,9 +75,21 @@ pub enum CtlError {
     /// A file cannot be read.
     #[error("the deployment's files: run `palmctl init` first, or name its folder with --dir")]
     File(#[from] FileError),
+    /// A file that was named cannot be read.
+    #[error("a file that was named")]
+    Input(#[source] FileError),
     /// The files of a deployment or a till cannot be made.
     #[error("the files cannot be made")]
     Make(#[source] FileError),
+    /// A file of pay-outs was made at palmd, and could not be written here.
+    #[error("{name} was made but not written: run `palmctl payout file --again {name} --out FILE`")]
+    NotWritten {
+        /// The file, at palmd.
+        name: String,
+        /// Why.
+        #[source]
+        source: FileError,
+    },
     /// operator.toml is not what `palmctl init` wrote.
     #[error("{path}: {message}")]
     Operator {
@@ -137,10 +152,13 @@ pub async fn run(
             let text = report::run(&link, command, entropy).await?;
             return Ok(Output { text, is_ok: true });
         }
+        Command::Reconcile(arguments) => return bank::reconcile(&link, &arguments).await,
         other => other,
     };
     let (sheet, is_ok) = match command {
-        Command::Init(_) | Command::Report(_) => unreachable!("invariant: handled above"),
+        Command::Init(_) | Command::Report(_) | Command::Reconcile(_) => {
+            unreachable!("invariant: handled above")
+        }
         Command::Till(TillCommand::Enrol { id, out, reader }) => (
             till::enrol(&dir, &link, &id, &out, reader, clock).await?,
             true,
@@ -150,6 +168,8 @@ pub async fn run(
         Command::Customer(command) => (customer::run(&link, command).await?, true),
         Command::Wallet(command) => (wallet(&link, command, entropy).await?, true),
         Command::Payment(command) => (payment::run(&link, command, entropy).await?, true),
+        Command::Payout(command) => payout::run(&link, command, entropy).await?,
+        Command::Bank(command) => (bank::run(&link, command, entropy).await?, true),
         Command::Ledger(LedgerCommand::Audit) => audit(&link).await?,
     };
     Ok(Output {

@@ -18,6 +18,7 @@ use crate::{
     ledger::AccountId,
     limits,
     payments::booking,
+    payouts,
     requests::{self, RequestRow},
     rows::{self, Table},
     safeguards,
@@ -288,6 +289,7 @@ fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
         tx.delete(key);
     }
     booking::forget(tx, id);
+    payouts::record::forget(tx, id)?;
     safeguards::forget(tx, id);
     tx.delete(wrapped_key(id));
     tx.delete(name_key(id));

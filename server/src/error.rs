@@ -8,6 +8,10 @@ use palm_proto::fault::Malformed;
 
 use crate::{store::StoreError, writer::WriteError};
 
+mod bank;
+
+pub use bank::BankRefusal;
+
 /// A refusal, or a failure that nobody outside can help. Fixed text: it holds nothing of the request.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,6 +22,8 @@ pub enum Error {
     AmountTooLarge,
     /// The wallet still holds money.
     BalanceRemains,
+    /// About the shop's bank or a pay-out.
+    Bank(BankRefusal),
     /// A report's rows and the ledger do not agree.
     BooksDiffer,
     /// As many calls as allowed are in progress.
@@ -36,6 +42,8 @@ pub enum Error {
     FactorLocked,
     /// The second factor is missing or not right.
     FactorWrong,
+    /// The customer has frozen their money.
+    Frozen,
     /// The gallery holds as many samples as configured.
     GalleryFull,
     /// An id was used before with other content.
@@ -90,6 +98,7 @@ impl Error {
             }
             Self::AmountTooLarge => "more than is held, or than can go back: send less",
             Self::BalanceRemains => "the wallet still holds money: pay it out first",
+            Self::Bank(refusal) => refusal.sentence(),
             Self::BooksDiffer => "report and ledger differ: run `palmctl ledger audit`",
             Self::Busy => "too many calls at once: send the same request again in a moment",
             Self::Cancelled => {
@@ -107,6 +116,7 @@ impl Error {
                 "too many wrong second factors: pay another way, and let the operator set a new PIN"
             }
             Self::FactorWrong => "the second factor is not right",
+            Self::Frozen => "the customer has frozen their money: they take that back first",
             Self::GalleryFull => {
                 "the gallery is full: raise limits.samples_max in palmd.toml, or delete customers who left"
             }
@@ -182,6 +192,12 @@ impl From<WriteError> for Error {
 impl From<StoreError> for Error {
     fn from(source: StoreError) -> Self {
         Self::Store(source)
+    }
+}
+
+impl From<BankRefusal> for Error {
+    fn from(refusal: BankRefusal) -> Self {
+        Self::Bank(refusal)
     }
 }
 

@@ -48,6 +48,16 @@ pub enum FileError {
     /// Longer than [`TEXT_MAX`].
     #[error("{0} is longer than 64 KiB: it is not the file that was meant")]
     TooLong(PathBuf),
+    /// Longer than what is read of it.
+    #[error(
+        "{path} is longer than {max} bytes: it is not the file that was meant, or has to be split"
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that are read at most.
+        max: u64,
+    },
     /// It cannot be written.
     #[error("{path} cannot be written: check the folder's owner and the free space")]
     Write {
@@ -77,6 +87,28 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
         Ok(text)
     } else {
         Err(FileError::TooLong(path.to_owned()))
+    }
+}
+
+/// Reads a file of at most `max` bytes.
+///
+/// # Errors
+/// [`FileError::Read`], [`FileError::TooLarge`].
+pub fn read_bytes(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
+    let failed = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) {
+        Ok(bytes)
+    } else {
+        let path = path.to_owned();
+        Err(FileError::TooLarge { path, max })
     }
 }
 

@@ -19,7 +19,7 @@ use palm_proto::{
 use crate::{
     checkout::{Outcome, stages::Monotonic},
     clock::{ManualClock, Timestamp},
-    config::{Identification, Limits, Policy, ReceiptConfig},
+    config::{BankConfig, Identification, Limits, Policy, ReceiptConfig},
     enrolment::EnrolOutcome,
     entropy::{Entropy, SeededEntropy},
     error::Error,
@@ -132,6 +132,11 @@ pub(crate) fn terms() -> Terms {
             vat_rate_bp: 1_000,
             ..ReceiptConfig::default()
         },
+        bank: Some(BankConfig {
+            account: "NL41MOCK0000000001".to_owned(),
+            holder: None,
+            settle_days: 3,
+        }),
         identification: Identification::default(),
         limits: Limits {
             samples_max: 100,

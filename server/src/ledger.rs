@@ -31,20 +31,33 @@ pub use record::{RecordError, fuzz_record};
 pub enum AccountId {
     /// Money received from customers at the counter (an asset: debits add to it).
     Cash,
+    /// What lies at the shop's bank, as far as these books know (an asset: debits add to it).
+    Bank,
+    /// What providers have kept for their work (an expense: debits add to it).
+    Fees,
     /// What the shop has sold (credits add to it).
     Merchant,
-    /// What the outside rail owes to the shop (an asset: debits add to it).
+    /// What the outside rail owes to the shop (an asset: debits add to it). The one account that may go below zero:
+    /// a refund after a settlement is owed to the rail until the next one.
     Rail,
     /// What the shop owes to a customer (credits add to it).
     Wallet(CustomerId),
 }
 
 impl AccountId {
-    /// Whether debits add to it; on the other side it may never go below zero.
+    /// Whether debits add to it.
     const fn is_asset(self) -> bool {
         match self {
-            Self::Cash | Self::Rail => true,
+            Self::Bank | Self::Cash | Self::Fees | Self::Rail => true,
             Self::Merchant | Self::Wallet(_) => false,
+        }
+    }
+
+    /// Whether it may go below zero.
+    const fn may_owe(self) -> bool {
+        match self {
+            Self::Rail => true,
+            Self::Bank | Self::Cash | Self::Fees | Self::Merchant | Self::Wallet(_) => false,
         }
     }
 }
@@ -222,11 +235,17 @@ impl Ledger {
         })
     }
 
-    /// What an account holds that is not set aside, in minor units.
+    /// What an account holds that is not set aside, in minor units; 0 for what is below zero.
     #[must_use]
     pub fn balance(&self, account: AccountId) -> u64 {
+        u64::try_from(self.net(account)).unwrap_or(0)
+    }
+
+    /// What an account holds that is not set aside, in minor units. Below zero only for [`AccountId::Rail`].
+    #[must_use]
+    pub fn net(&self, account: AccountId) -> i128 {
         let counters = self.accounts.get(&account).copied().unwrap_or_default();
-        available(account, counters).unwrap_or(0)
+        available(account, counters)
     }
 
     /// What is set aside of an account, in minor units: holds that are neither resolved nor expired.
@@ -392,13 +411,15 @@ fn moved(
         Kind::Void { .. } | Kind::Expire { .. } => {}
     }
     for (id, account) in [(transfer.debit, debit), (transfer.credit, credit)] {
-        available(id, account).ok_or(LedgerError::InsufficientFunds)?;
+        if available(id, account) < 0 && !id.may_owe() {
+            return Err(LedgerError::InsufficientFunds);
+        }
     }
     Ok([debit, credit])
 }
 
-/// Posted on its own side, less posted and pending on the other; `None` below zero.
-fn available(id: AccountId, account: Account) -> Option<u64> {
+/// Posted on its own side, less posted and pending on the other.
+fn available(id: AccountId, account: Account) -> i128 {
     let (own, other, other_pending) = if id.is_asset() {
         (
             account.debits_posted,
@@ -412,7 +433,8 @@ fn available(id: AccountId, account: Account) -> Option<u64> {
             account.debits_pending,
         )
     };
-    own.checked_sub(other)?.checked_sub(other_pending)
+    let [own, other, other_pending] = [own, other, other_pending].map(i128::from);
+    own.saturating_sub(other).saturating_sub(other_pending)
 }
 
 fn more(counter: u64, amount: u64) -> Result<u64, LedgerError> {

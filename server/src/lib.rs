@@ -2,7 +2,7 @@
 //!
 //! Lower floor, which knows neither palms nor the wire: [`store`], [`writer`], [`vault`], [`ledger`], [`clock`],
 //! [`entropy`]. Upper floor: [`gallery`], [`customers`], [`enrolment`], [`checkout`],
-//! [`payments`], [`safeguards`], [`paper`], [`wallets`], [`tills`], put
+//! [`payments`], [`safeguards`], [`paper`], [`wallets`], [`payouts`], [`bank`], [`tills`], put
 //! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
 //! [`checkout`] knows both.
 //!
@@ -11,6 +11,7 @@
 //! Start reading at [`checkout::Checkout::authorise`]; [`threats`] says what was thought of.
 
 pub mod api;
+pub mod bank;
 mod base;
 mod budget;
 pub mod checkout;
@@ -31,6 +32,7 @@ pub mod limits;
 pub mod logging;
 pub mod paper;
 pub mod payments;
+pub mod payouts;
 pub mod pki;
 mod policy;
 pub mod rail;

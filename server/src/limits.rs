@@ -14,6 +14,18 @@ pub const XML_DEPTH_MAX: usize = 32;
 pub const XML_ATTRIBUTES_MAX: usize = 16;
 /// Most payments in one pain.001.
 pub const PAYOUTS_MAX: usize = 10_000;
+/// Most pay-outs that are put into one file at once: one command of the single writer. The rest goes into the next file.
+pub const PAYOUTS_A_FILE: usize = 1_000;
+/// Most rows of one report of a rail.
+pub const RAIL_ROWS_MAX: usize = 200_000;
+/// Largest call with messages of a bank or a rail in it, and largest answer to it, in bytes.
+pub const BANK_MESSAGE_MAX: usize = XML_BYTES_MAX + (64 << 10);
+/// Files in one comparison with the bank.
+pub const RECONCILE_FILES_MAX: usize = 1_000;
+/// Breaks of comparisons that are kept; what is found beyond them is told, but not followed.
+pub const BREAKS_MAX: usize = 10_000;
+/// Facts of a bank that one command of the single writer books.
+pub const BANK_FACTS_A_WRITE: usize = 500;
 /// Open streams of one connection.
 pub const STREAMS_MAX: u32 = 32;
 /// Time for a TLS handshake.

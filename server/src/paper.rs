@@ -73,6 +73,8 @@ pub struct Closed {
 /// Whose movements a statement tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
+    /// What lies at the shop's bank, as far as the books know.
+    Bank,
     /// What the shop has sold.
     Shop,
     /// A customer's wallet.
@@ -189,7 +191,7 @@ impl Paper {
     }
 
     /// Refunds of a payment that were done.
-    fn refunds(&self, id: PaymentId) -> Result<Vec<RefundRow>, Error> {
+    pub(crate) fn refunds(&self, id: PaymentId) -> Result<Vec<RefundRow>, Error> {
         let prefix = Table::Refund.key(&[&id.to_bytes()]);
         let stored = self.base.store.scan(&prefix, None, usize::from(u8::MAX))?;
         let refunds = stored
@@ -216,6 +218,7 @@ impl Paper {
             return Err(wrong("from_time", "send a time before until_time").into());
         }
         let (account, reference, name) = match owner {
+            Owner::Bank => (AccountId::Bank, "bank".to_owned(), self.shop.name.clone()),
             Owner::Shop => (
                 AccountId::Merchant,
                 "shop".to_owned(),
@@ -238,9 +241,14 @@ impl Paper {
         let payments = self.payments_by_hold()?;
         let (mut opening, mut entries) = (0_i128, Vec::new());
         self.each_posted(|transfer| {
+            // What lies at the bank is ours: there, a debit of the books is money in.
+            let (into, out_of) = match account {
+                AccountId::Bank => (transfer.debit, transfer.credit),
+                _ => (transfer.credit, transfer.debit),
+            };
             let side = match account {
-                own if own == transfer.credit => Side::Credit,
-                own if own == transfer.debit => Side::Debit,
+                own if own == into => Side::Credit,
+                own if own == out_of => Side::Debit,
                 _ => return,
             };
             if transfer.time < from {
@@ -289,7 +297,7 @@ impl Paper {
         Ok(payments)
     }
 
-    fn each_payment(
+    pub(crate) fn each_payment(
         &self,
         mut visit: impl FnMut(PaymentId, PaymentRow) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -335,14 +343,21 @@ fn tender(row: &PaymentRow) -> Tender {
 
 fn entry(transfer: &Transfer, side: Side, payments: &BTreeMap<TransferId, PaymentId>) -> Entry {
     let payment = match transfer.kind {
-        Kind::Post { hold } => payments.get(&hold).map(|id| id.to_bytes()),
+        // A pay-out's hold has the pay-out's id.
+        Kind::Post { hold } => Some(payments.get(&hold).map_or(hold.0, |id| id.to_bytes())),
         Kind::Direct | Kind::Hold | Kind::Void { .. } | Kind::Expire { .. } => None,
     };
     let movement = match (transfer.debit, transfer.credit) {
         (AccountId::Merchant, _) => Movement::Refund,
         (_, AccountId::Merchant) => Movement::Capture,
+        (AccountId::Bank, AccountId::Wallet(_)) => Movement::Return,
         (_, AccountId::Wallet(_)) => Movement::TopUp,
-        (_, AccountId::Cash | AccountId::Rail) => Movement::PayOut,
+        (AccountId::Bank, AccountId::Cash) => Movement::Deposit,
+        (AccountId::Bank | AccountId::Fees, AccountId::Rail)
+        | (AccountId::Rail, AccountId::Bank) => Movement::Settlement,
+        (_, AccountId::Bank | AccountId::Cash | AccountId::Fees | AccountId::Rail) => {
+            Movement::PayOut
+        }
     };
     Entry {
         reference: Reference::of_id(transfer.id.0),

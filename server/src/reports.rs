@@ -9,7 +9,7 @@
 //!   ([`escpos::print`]).
 //! - [`statement`]: an account's movements as CSV and as ISO 20022 camt.053.
 //! - [`payout`]: pay-outs to bank accounts as ISO 20022 pain.001, and the bank's answer, pain.002.
-//! - [`bank`]: the bank's own camt.053, read; [`reconcile`] lays it beside our rows and the rail's.
+//! - [`bank`]: the bank's own camt.053, read; [`rail`]: a rail's report, read; [`reconcile`] lays both beside our rows.
 #![deny(clippy::float_arithmetic)]
 // In tests an overflow or a place that is not there is a failure of the test.
 #![cfg_attr(
@@ -20,15 +20,16 @@
 pub mod bank;
 pub mod calendar;
 mod columns;
-pub mod csv;
 pub mod escpos;
 pub mod money;
 pub mod payout;
+pub mod rail;
 pub mod receipt;
 pub mod reconcile;
 pub mod reference;
 pub mod roll;
 pub mod statement;
+pub mod table;
 mod words;
 mod xml;
 pub mod zreport;
@@ -37,6 +38,7 @@ pub use bank::fuzz_bank_statement;
 pub use calendar::{Day, Zone};
 pub use money::{Side, Vat};
 pub use payout::fuzz_status_report;
+pub use rail::fuzz_rail_report;
 pub use reference::Reference;
 pub use words::Language;
 pub use xml::XmlError;

@@ -4,7 +4,7 @@
 
 use palm_proto::{
     envelope::NONCE_BYTES,
-    id::{CustomerId, PaymentId, RequestId, TillId},
+    id::{CustomerId, PaymentId, PayoutFileId, PayoutId, RequestId, TillId},
     money::{Currency, Money},
     reason::ReasonCode,
 };
@@ -31,8 +31,26 @@ pub(crate) enum RequestRow {
         customer: CustomerId,
     },
     Enrol(EnrolRow),
+    Deposit(DepositRow),
+    OrderPayout {
+        #[serde(with = "text")]
+        payout: PayoutId,
+    },
     PayOut(TransferRow),
+    PayoutFile {
+        #[serde(with = "text")]
+        file: PayoutFileId,
+        /// The day that was asked for; `None`: that day.
+        day: Option<String>,
+    },
     TopUp(TransferRow),
+}
+
+/// Cash that was paid in at the bank.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DepositRow {
+    pub(crate) amount: MoneyRow,
+    pub(crate) reference: String,
 }
 
 /// A capture, void or refund that was answered.

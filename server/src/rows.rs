@@ -12,6 +12,12 @@ use crate::{error::Error, store::Store};
 /// A kind of row. The name is its prefix in the store, and part of what a sealed value is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
+    /// number -> something that the bank, the rail and we do not agree on.
+    Break,
+    /// what it is known by -> its number.
+    BreakByName,
+    /// nothing -> the last number.
+    BreakLast,
     /// customer id -> what is known in the clear.
     Customer,
     /// customer id -> what they paid lately.
@@ -28,6 +34,8 @@ pub(crate) enum Table {
     CustomerOrder,
     /// customer id -> how they guard their money.
     CustomerSafeguards,
+    /// reference -> cash that was paid in at the bank.
+    Deposit,
     /// customer id -> nothing: a keyholder of its own destroyed their samples, and takes none of theirs any more.
     Forgotten,
     /// capture nonce -> what it was used for.
@@ -42,10 +50,24 @@ pub(crate) enum Table {
     PaymentDeadline,
     /// falling creation time, payment id -> nothing: the order of lists.
     PaymentOrder,
+    /// pay-out id -> what became of it.
+    Payout,
+    /// customer id, pay-out id -> the bank account that it goes to, sealed.
+    PayoutAccount,
+    /// file id -> a file of pay-outs for the bank.
+    PayoutFile,
+    /// file id, pay-out id -> nothing: what is in it.
+    PayoutInFile,
+    /// falling creation time, pay-out id -> nothing: the order of lists.
+    PayoutOrder,
+    /// creation time, pay-out id -> nothing: what waits for a file.
+    PayoutWaiting,
     /// payment id, number -> money that went back.
     Refund,
     /// request id -> what was answered.
     Request,
+    /// way, reference -> what a rail paid to the bank.
+    Settlement,
     /// number -> a shift that was closed.
     Shift,
     /// nothing -> the last one.
@@ -65,6 +87,9 @@ impl Table {
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Break => "break",
+            Self::BreakByName => "break-by-name",
+            Self::BreakLast => "break-last",
             Self::Customer => "customer",
             Self::CustomerDay => "customer-day",
             Self::CustomerFactors => "customer-factors",
@@ -73,6 +98,7 @@ impl Table {
             Self::CustomerName => "customer-name",
             Self::CustomerOrder => "customer-order",
             Self::CustomerSafeguards => "customer-safeguards",
+            Self::Deposit => "deposit",
             Self::Forgotten => "forgotten",
             Self::Nonce => "nonce",
             Self::Payment => "payment",
@@ -80,8 +106,15 @@ impl Table {
             Self::PaymentByTill => "payment-by-till",
             Self::PaymentDeadline => "payment-deadline",
             Self::PaymentOrder => "payment-order",
+            Self::Payout => "payout",
+            Self::PayoutAccount => "payout-account",
+            Self::PayoutFile => "payout-file",
+            Self::PayoutInFile => "payout-in-file",
+            Self::PayoutOrder => "payout-order",
+            Self::PayoutWaiting => "payout-waiting",
             Self::Refund => "refund",
             Self::Request => "request",
+            Self::Settlement => "settlement",
             Self::Shift => "shift",
             Self::ShiftLast => "shift-last",
             Self::Template => "template",

@@ -10,6 +10,7 @@ use palm_proto::{
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    bank::Bank,
     base::Base,
     budget::Budget,
     checkout::{Checkout, stages::Monotonic},
@@ -25,6 +26,7 @@ use crate::{
     },
     paper::Paper,
     payments::{Payments, Rules},
+    payouts::Payouts,
     pki::Fingerprint,
     policy::Policy,
     rail::Rail,
@@ -51,6 +53,8 @@ pub struct Terms {
     pub policy: config::Policy,
     /// What stands on paper.
     pub receipt: config::ReceiptConfig,
+    /// The shop's account at a bank.
+    pub bank: Option<config::BankConfig>,
     /// When a palm counts as recognised.
     pub identification: Identification,
     /// Bounds.
@@ -68,6 +72,7 @@ impl Terms {
             payment_max: config.payment_limit(),
             policy: config.policy,
             receipt: config.receipt.clone(),
+            bank: config.bank.clone(),
             identification: config.identification,
             limits: config.limits,
             operators: config.operator_fingerprints(),
@@ -147,6 +152,10 @@ pub struct Service {
     pub paper: Paper,
     /// Their money.
     pub wallets: Wallets,
+    /// Their money on its way to their banks.
+    pub payouts: Payouts,
+    /// The shop's own bank.
+    pub bank: Bank,
     /// Where they pay.
     pub tills: Tills,
     terms: Terms,
@@ -211,6 +220,7 @@ impl Service {
             terms.policy.utc_offset_min,
             terms.payment_max.currency(),
         );
+        let (payouts, bank) = at_the_bank(&base, &paper, &terms);
         let checkout = Checkout::new(payments.clone(), safeguards.clone(), ground.monotonic);
         Ok(Self {
             customers: Customers::new(Arc::clone(&base)),
@@ -221,6 +231,8 @@ impl Service {
             safeguards,
             paper,
             wallets: Wallets::new(Arc::clone(&base), terms.payment_max.currency()),
+            payouts,
+            bank,
             tills: Tills::new(base),
             calls: Arc::new(Semaphore::new(terms.limits.calls_max)),
             terms,
@@ -268,4 +280,25 @@ impl Service {
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
+}
+
+/// What has to do with the shop's bank.
+fn at_the_bank(base: &Arc<Base>, paper: &Paper, terms: &Terms) -> (Payouts, Bank) {
+    let (config, currency) = (terms.bank.as_ref(), terms.payment_max.currency());
+    let utc_offset_min = terms.policy.utc_offset_min;
+    let payouts = Payouts::new(
+        Arc::clone(base),
+        config,
+        &terms.shop_name,
+        utc_offset_min,
+        currency,
+    );
+    let bank = Bank::new(
+        Arc::clone(base),
+        paper.clone(),
+        config,
+        utc_offset_min,
+        currency,
+    );
+    (payouts, bank)
 }

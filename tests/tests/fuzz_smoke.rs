@@ -43,6 +43,11 @@ fn messages_of_banks() -> Vec<Target> {
             palm_server::reports::fuzz_status_report,
             texts(&[STATUS_REPORT]),
         ),
+        (
+            "server_rail_report",
+            palm_server::reports::fuzz_rail_report,
+            texts(&[RAIL_REPORT]),
+        ),
     ]
 }
 
@@ -241,6 +246,8 @@ const BANK_STATEMENT: &str = r#"<Document xmlns="urn:iso:std:iso:20022:tech:xsd:
 <Amt Ccy="EUR">1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd></Bal><Ntry><Amt Ccy="EUR">2.5</Amt><CdtDbtInd>DBIT</CdtDbtInd>
 <Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-11-24</Dt></BookgDt><NtryDtls><TxDtls><Refs>
 <EndToEndId>E&amp;&#x31;</EndToEndId></Refs></TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"#;
+const RAIL_REPORT: &str = "reference,movement,amount,fee,currency,day,settlement\r\n\
+    pi_1,capture,4500,90,KRW,2026-11-24,S1\r\npi_1,refund,500,,KRW,2026-11-25,\r\n";
 const STATUS_REPORT: &str = r#"<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
 <OrgnlGrpInfAndSts><OrgnlMsgId>P</OrgnlMsgId><GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>DUPL</Cd></Rsn></StsRsnInf>
 </OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><TxInfAndSts><OrgnlEndToEndId>E</OrgnlEndToEndId><TxSts>ACCP</TxSts>

@@ -63,9 +63,13 @@ impl ReportService for Part {
         let _operator = self.admit_operator(&request)?;
         let request = request.into_inner();
         let owner = match request.account.as_str() {
+            "bank" => Owner::Bank,
             "shop" => Owner::Shop,
             account => Owner::Customer(palm_proto::id::wallet_owner(account).map_err(|_| {
-                Malformed::new("account", "send \"shop\" or customers/{uuid}/wallet")
+                Malformed::new(
+                    "account",
+                    "send \"shop\", \"bank\" or customers/{uuid}/wallet",
+                )
             })?),
         };
         let from = time("from_time", request.from_time)?.unwrap_or(Timestamp::from_micros(0));

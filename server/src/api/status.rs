@@ -4,7 +4,7 @@ use palm_proto::{fault, reason::ReasonCode as Reason};
 use tonic::{Code, Status};
 use tracing::error;
 
-use crate::error::Error;
+use crate::error::{BankRefusal, Error};
 
 impl From<Error> for Status {
     /// Code and reason by kind; the sentence is the error's own, which is fixed text.
@@ -13,6 +13,7 @@ impl From<Error> for Status {
             Error::AmountOverflow => (Code::OutOfRange, Reason::AmountOverflow),
             Error::AmountTooLarge => (Code::FailedPrecondition, Reason::AmountTooLarge),
             Error::BalanceRemains => (Code::FailedPrecondition, Reason::BalanceRemains),
+            Error::Bank(refusal) => of_bank(*refusal),
             Error::BooksDiffer => (Code::DataLoss, Reason::Unavailable),
             Error::Busy => (Code::Unavailable, Reason::Unavailable),
             Error::Cancelled => (Code::FailedPrecondition, Reason::Cancelled),
@@ -22,6 +23,7 @@ impl From<Error> for Status {
             Error::CustomerNotFound => (Code::NotFound, Reason::NotFound),
             Error::FactorLocked => (Code::PermissionDenied, Reason::FactorLocked),
             Error::FactorWrong => (Code::PermissionDenied, Reason::FactorWrong),
+            Error::Frozen => (Code::FailedPrecondition, Reason::Frozen),
             Error::GalleryFull => (Code::ResourceExhausted, Reason::LimitReached),
             Error::IdReused => (Code::AlreadyExists, Reason::IdReused),
             Error::InsufficientFunds => (Code::FailedPrecondition, Reason::InsufficientFunds),
@@ -52,5 +54,18 @@ impl From<Error> for Status {
             error!(cause = cause as &dyn std::error::Error, "the store failed");
         }
         fault::status(code, reason, error.sentence())
+    }
+}
+
+fn of_bank(refusal: BankRefusal) -> (Code, Reason) {
+    match refusal {
+        BankRefusal::AccountMissing
+        | BankRefusal::FileGone
+        | BankRefusal::NothingOrdered
+        | BankRefusal::PayoutSent => (Code::FailedPrecondition, Reason::StateRefuses),
+        BankRefusal::BreakNotFound | BankRefusal::FileNotFound | BankRefusal::PayoutNotFound => {
+            (Code::NotFound, Reason::NotFound)
+        }
+        BankRefusal::Short => (Code::FailedPrecondition, Reason::InsufficientFunds),
     }
 }

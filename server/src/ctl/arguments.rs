@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use palm_proto::id::{CustomerId, PaymentId, RequestId, TillId};
+use palm_proto::id::{CustomerId, PaymentId, PayoutFileId, PayoutId, RequestId, TillId};
+
+use crate::reports::Day;
 
 /// The operator's tool of an OpenPalm deployment.
 #[derive(Debug, Parser)]
@@ -46,6 +48,15 @@ pub enum Command {
     /// Receipts, Z reports and statements.
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Money of wallets on its way to their owners' bank accounts.
+    #[command(subcommand)]
+    Payout(PayoutCommand),
+    /// The shop's money at its bank, as far as the books know.
+    #[command(subcommand)]
+    Bank(BankCommand),
+    /// Compare the books with the rail's reports and the bank's statements; exit status 1 when breaks are open. Books
+    /// what the statements prove.
+    Reconcile(ReconcileArguments),
 }
 
 /// A new deployment.
@@ -281,12 +292,118 @@ pub enum ReportCommand {
     },
     /// An account's movements up to now.
     Statement {
-        /// `shop`, or customers/{uuid}/wallet
+        /// `shop`, `bank`, or customers/{uuid}/wallet
         account: String,
         /// How it is written: csv or camt053.
         #[command(flatten)]
         to: DocumentArguments,
     },
+}
+
+/// Pay-outs to bank accounts.
+#[derive(Debug, Subcommand)]
+pub enum PayoutCommand {
+    /// Set money of a wallet aside for its owner's bank account. The account, an IBAN or the bank's own number, is one
+    /// line of standard input.
+    Order {
+        /// Whose wallet, and how much.
+        #[command(flatten)]
+        transfer: TransferArguments,
+        /// In whose name the account is, when that is not the customer's.
+        #[arg(long)]
+        holder: Option<String>,
+    },
+    /// Free what an order set aside, before it is in a file.
+    Cancel {
+        /// payouts/{uuid}
+        name: PayoutId,
+    },
+    /// Newest first.
+    List(ListArguments),
+    /// One of them.
+    Show {
+        /// payouts/{uuid}
+        name: PayoutId,
+    },
+    /// Put what is ordered into a new file for the bank (pain.001), or write an earlier file once more.
+    File {
+        /// Where to; a new file, readable for its owner only.
+        #[arg(long)]
+        out: PathBuf,
+        /// The day the bank should pay, instead of today.
+        #[arg(long)]
+        day: Option<Day>,
+        /// Of an earlier try whose outcome is not known: the same file again.
+        #[arg(long)]
+        request_id: Option<RequestId>,
+        /// An earlier file, payout-files/{uuid}: the same bytes.
+        #[arg(long, conflicts_with_all = ["day", "request_id"])]
+        again: Option<PayoutFileId>,
+    },
+    /// Take the bank's answer to a file (pain.002); exit status 1 when it says what cannot be.
+    Report {
+        /// The answer.
+        file: PathBuf,
+    },
+}
+
+/// The shop's bank.
+#[derive(Debug, Subcommand)]
+pub enum BankCommand {
+    /// What the books know of.
+    Show,
+    /// Cash was paid in at the bank.
+    Deposit {
+        /// In minor units of the shop's currency.
+        amount_minor: u64,
+        /// What the bank's statement will call it, such as the number of the slip; each is booked once.
+        #[arg(long)]
+        reference: Option<String>,
+        /// Of an earlier try whose outcome is not known: the same one moves money once.
+        #[arg(long)]
+        request_id: Option<RequestId>,
+    },
+    /// A break that `palmctl reconcile` told was looked at and explained: it is not told again.
+    CloseBreak {
+        /// As it was told, without the '#'.
+        number: u64,
+        /// What it was, 1 to 200 characters.
+        #[arg(long)]
+        note: String,
+    },
+}
+
+/// What is compared with the books.
+#[derive(Debug, Args)]
+pub struct ReconcileArguments {
+    /// A report of the rail: CSV with the columns reference, movement (capture or refund), amount, fee, currency, day
+    /// and settlement; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub rail: Vec<PathBuf>,
+    /// A statement of the bank (camt.053); may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub bank: Vec<PathBuf>,
+    /// Movements of ours from this day on, instead of the first day in the files.
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<Day>,
+    /// The last day that the rail's reports cover, instead of the last day in them.
+    #[arg(long, value_name = "DAY")]
+    pub rail_until: Option<Day>,
+    /// Its form.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ReconcileFormat,
+    /// A new file for it, instead of standard output.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// Forms of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReconcileFormat {
+    /// A summary, and each open break.
+    Text,
+    /// Everything that was laid side by side, RFC 4180.
+    Csv,
 }
 
 /// How a document is written, and where to.

@@ -167,6 +167,7 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
             },
             ..ReceiptConfig::default()
         },
+        bank: None,
         identification: Identification::default(),
         limits: Limits::default(),
         log: Log::default(),

@@ -8,7 +8,7 @@ use std::{
 use palm_proto::{
     money::Currency,
     v1::{
-        checkout_service_client::CheckoutServiceClient,
+        bank_service_client::BankServiceClient, checkout_service_client::CheckoutServiceClient,
         customer_service_client::CustomerServiceClient,
         payment_service_client::PaymentServiceClient, report_service_client::ReportServiceClient,
         till_service_client::TillServiceClient, wallet_service_client::WalletServiceClient,
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::CtlError;
-use crate::files;
+use crate::{files, limits};
 
 pub(super) const OPERATOR_FILE: &str = "operator.toml";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -114,6 +114,11 @@ impl Link {
 
     pub(super) fn currency(&self) -> Currency {
         self.currency
+    }
+
+    pub(super) fn bank(&self) -> BankServiceClient<Channel> {
+        BankServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(limits::BANK_MESSAGE_MAX)
     }
 
     pub(super) fn customers(&self) -> CustomerServiceClient<Channel> {

@@ -6,7 +6,7 @@
 //! | 1 | kind: 0 direct, 1 hold, 2 post, 3 void, 4 expire |
 //! | 16 | transfer id |
 //! | 16 | the hold's id; zero for direct and hold |
-//! | 17, 17 | account debited, credited: 0 cash, 1 merchant, 2 wallet, 3 rail; then the customer's id or zero |
+//! | 17, 17 | account debited, credited: 0 cash, 1 merchant, 2 wallet, 3 rail, 4 bank, 5 fees; then the customer's id or zero |
 //! | 8 | amount in minor units, big-endian |
 //! | 3 | ISO 4217 code |
 //! | 8 | microseconds since 1970, big-endian |
@@ -59,6 +59,8 @@ pub(super) fn encode(transfer: &Transfer) -> Vec<u8> {
             AccountId::Merchant => (1, [0; 16]),
             AccountId::Wallet(customer) => (2, customer.to_bytes()),
             AccountId::Rail => (3, [0; 16]),
+            AccountId::Bank => (4, [0; 16]),
+            AccountId::Fees => (5, [0; 16]),
         };
         out.push(tag);
         out.extend_from_slice(&customer);
@@ -126,6 +128,8 @@ impl Fields<'_> {
             1 => Ok(AccountId::Merchant),
             2 => Ok(AccountId::Wallet(customer)),
             3 => Ok(AccountId::Rail),
+            4 => Ok(AccountId::Bank),
+            5 => Ok(AccountId::Fees),
             _ => Err(RecordError("account")),
         }
     }

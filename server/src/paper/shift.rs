@@ -3,7 +3,7 @@
 use super::{
     Account, AccountId, Books, Closed, Drawer, Error, Format, Language, Outcome, Paper, PaymentId,
     PaymentRow, RequestId, RequestRow, Row, Shift, ShiftRow, State, Table, Tender, TillId,
-    Timestamp, Transaction, ZReport, requests, rows, tender, written,
+    Timestamp, Transaction, Transfer, ZReport, requests, rows, tender, written,
 };
 
 impl Paper {
@@ -61,17 +61,14 @@ impl Paper {
             }
             let minor = transfer.amount.minor();
             books.post(account(transfer.debit), account(transfer.credit), minor);
-            // Wallets are filled and paid out by the operator, in cash.
-            let outcome = match (transfer.debit, transfer.credit) {
-                (AccountId::Cash, AccountId::Wallet(_)) => Outcome::ToppedUp,
-                (AccountId::Wallet(_), AccountId::Cash) => Outcome::PaidOut,
-                _ => return,
+            let Some((outcome, tender)) = office_work(transfer) else {
+                return;
             };
             lines.push(Row {
                 till: office.clone(),
                 time: transfer.time,
                 outcome,
-                tender: Tender::Cash,
+                tender,
                 minor,
                 vat_minor: 0,
             });
@@ -206,8 +203,25 @@ fn close(tx: &mut Transaction<'_>, request: RequestId, now: Timestamp) -> Result
     Ok(row)
 }
 
+/// What the operator did or the bank reported; `None` for what payments have rows of their own for.
+fn office_work(transfer: &Transfer) -> Option<(Outcome, Tender)> {
+    match (transfer.debit, transfer.credit) {
+        (AccountId::Cash, AccountId::Wallet(_)) => Some((Outcome::ToppedUp, Tender::Cash)),
+        (AccountId::Wallet(_), AccountId::Cash) => Some((Outcome::PaidOut, Tender::Cash)),
+        (AccountId::Wallet(_), AccountId::Bank) => Some((Outcome::PaidOut, Tender::Bank)),
+        (AccountId::Bank, AccountId::Wallet(_)) => Some((Outcome::CameBack, Tender::Bank)),
+        (AccountId::Bank, AccountId::Cash) => Some((Outcome::Banked, Tender::Cash)),
+        (AccountId::Bank, AccountId::Rail) => Some((Outcome::Banked, Tender::Card)),
+        (AccountId::Rail, AccountId::Bank) => Some((Outcome::RailRepaid, Tender::Card)),
+        (AccountId::Fees, AccountId::Rail) => Some((Outcome::Fee, Tender::Card)),
+        _ => None,
+    }
+}
+
 fn account(account: AccountId) -> Account {
     match account {
+        AccountId::Bank => Account::Bank,
+        AccountId::Fees => Account::Fees,
         AccountId::Cash => Account::Cash,
         AccountId::Merchant => Account::Merchant,
         AccountId::Rail => Account::Rail,

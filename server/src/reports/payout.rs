@@ -13,12 +13,14 @@ use super::{
     money::{decimal, sum},
     xml::{Node, Writer, XmlError, read},
 };
-use crate::{clock::Timestamp, limits::PAYOUTS_MAX};
+use crate::{clock::Timestamp, limits::PAYOUTS_MAX, rail::looks_like_card_number};
 
 /// The message that [`Batch::pain001`] writes.
 pub const MESSAGE: &str = "pain.001.001.09";
 const REPORTS: [&str; 2] = ["pain.002.001.10", "pain.002.001.03"];
 const NAME_LEN_MAX: usize = 140;
+/// Card numbers have as many digits (ISO/IEC 7812-1 knows shorter ones, which no scheme gives out); banks' own are shorter.
+const CARD_DIGITS_MIN: usize = 15;
 
 /// An account at a bank.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,6 +49,34 @@ impl fmt::Debug for BankAccount {
 pub struct BankAccountError;
 
 impl BankAccount {
+    /// Whichever the text is: what begins like an IBAN must be a right one. What could be the number of a card is
+    /// refused.
+    ///
+    /// # Errors
+    /// [`BankAccountError`] when it is neither.
+    pub fn new(text: &str) -> Result<Self, BankAccountError> {
+        let text = text.trim();
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        match text.as_bytes() {
+            [a, b, c, d, ..]
+                if a.is_ascii_alphabetic()
+                    && b.is_ascii_alphabetic()
+                    && c.is_ascii_digit()
+                    && d.is_ascii_digit() =>
+            {
+                Self::iban(text)
+            }
+            _ if digits >= CARD_DIGITS_MIN && looks_like_card_number(text) => Err(BankAccountError),
+            _ => Self::other(text),
+        }
+    }
+
+    /// The account as [`Self::new`] reads it.
+    pub(crate) fn as_str(&self) -> &str {
+        let (Form::Iban(text) | Form::Other(text)) = &self.0;
+        text
+    }
+
     /// An IBAN, with or without its spaces; its check digits must be right (ISO 13616, by ISO/IEC 7064 mod 97-10).
     ///
     /// # Errors
@@ -328,10 +358,14 @@ pub fn read_status_report(bytes: &[u8]) -> Result<StatusReport, XmlError> {
     let payouts = report
         .all("OrgnlPmtInfAndSts")
         .flat_map(|payments| payments.all("TxInfAndSts"));
+    // A batch has one payment information, so that its status is the whole's.
+    let payments = report.child("OrgnlPmtInfAndSts");
+    let of_payments = payments.and_then(|payments| payments.text_at(&["PmtInfSts"]));
+    let status = group.text_at(&["GrpSts"]).or(of_payments);
     Ok(StatusReport {
         batch: batch.to_owned(),
-        status: group.text_at(&["GrpSts"]).map(Status::of),
-        reason: reason(group),
+        status: status.map(Status::of),
+        reason: reason(group).or_else(|| payments.and_then(reason)),
         payouts: payouts.map(payout_status).collect::<Result<_, _>>()?,
     })
 }

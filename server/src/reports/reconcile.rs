@@ -13,6 +13,7 @@ mod settle;
 use std::collections::BTreeMap;
 
 use palm_proto::money::Currency;
+use serde::{Deserialize, Serialize};
 
 use super::{Day, Side, bank::BankEntry, money::sum};
 use settle::Settlements;
@@ -26,6 +27,10 @@ pub enum Movement {
     Refund,
     /// A wallet paid out, from us.
     PayOut,
+    /// A pay-out that came back, to us.
+    Return,
+    /// Cash that was paid in at the bank, to us.
+    Deposit,
 }
 
 impl Movement {
@@ -33,7 +38,7 @@ impl Movement {
     #[must_use]
     pub const fn side(self) -> Side {
         match self {
-            Self::Capture => Side::Credit,
+            Self::Capture | Self::Return | Self::Deposit => Side::Credit,
             Self::Refund | Self::PayOut => Side::Debit,
         }
     }
@@ -96,7 +101,7 @@ impl Sources<'_> {
 }
 
 /// What has to be looked at. In order of precedence: a finding has the first that fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Break {
     /// A second row of the same source with the same reference and way.
     Duplicate,
@@ -112,6 +117,8 @@ pub enum Break {
     MissingAtBank,
     /// The bank has booked it, after more days than it may take.
     Late,
+    /// The entries of a statement of the bank do not lead from its opening balance to its closing one.
+    Incomplete,
 }
 
 impl Break {
@@ -126,6 +133,7 @@ impl Break {
             Self::AmountDiffers => "amount_differs",
             Self::MissingAtBank => "missing_at_bank",
             Self::Late => "late",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -200,8 +208,21 @@ pub struct Finding {
     pub expected_minor: Option<i128>,
     /// What the other side has; signed. None where it has nothing.
     pub found_minor: Option<i128>,
-    /// Days from the earliest row to today; 0 when that lies ahead.
+    /// Days from the earliest row to today, or since it was first told where that is longer; 0 when that lies ahead.
     pub age_days: u32,
+    /// Where it is kept, once it is.
+    pub kept: Option<Kept>,
+}
+
+/// A break that is kept from one comparison to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// What it goes by.
+    pub number: u64,
+    /// The day it was told first.
+    pub first_seen: Day,
+    /// Somebody has explained it.
+    pub is_closed: bool,
 }
 
 impl Finding {
@@ -210,6 +231,15 @@ impl Finding {
     pub fn open_minor(&self) -> i128 {
         let found = self.found_minor.unwrap_or(0);
         found.saturating_sub(self.expected_minor.unwrap_or(0))
+    }
+
+    /// What has to be looked at; `None` also for what somebody has explained.
+    #[must_use]
+    pub fn open_break(&self) -> Option<Break> {
+        match self.verdict {
+            Verdict::Broken(kind) if !self.kept.is_some_and(|kept| kept.is_closed) => Some(kind),
+            Verdict::Broken(_) | Verdict::Matched | Verdict::InTransit => None,
+        }
     }
 }
 
@@ -227,10 +257,26 @@ impl Reconciliation {
     pub fn breaks(&self) -> impl Iterator<Item = (&Finding, Break)> {
         self.findings
             .iter()
-            .filter_map(|finding| match finding.verdict {
-                Verdict::Broken(kind) => Some((finding, kind)),
-                Verdict::Matched | Verdict::InTransit => None,
-            })
+            .filter_map(|finding| Some((finding, finding.open_break()?)))
+    }
+
+    /// How many findings are of a kind.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> usize {
+        let same = |finding: &&Finding| finding.verdict == verdict;
+        self.findings.iter().filter(same).count()
+    }
+
+    /// Breaks first, the oldest ahead.
+    pub(crate) fn sort(&mut self) {
+        self.findings.sort_by_key(|finding| {
+            let rank = match finding.verdict {
+                Verdict::Broken(_) => 0_u8,
+                Verdict::InTransit => 1,
+                Verdict::Matched => 2,
+            };
+            (rank, std::cmp::Reverse(finding.age_days))
+        });
     }
 
     /// How many breaks there are of each kind and age, and what they come to without their signs.
@@ -277,21 +323,13 @@ pub fn reconcile(sources: &Sources<'_>) -> Reconciliation {
     desk.duplicates();
     desk.movements();
     desk.rest_of_the_bank();
-    let mut findings = desk.findings;
-    let order = |finding: &Finding| {
-        let rank = match finding.verdict {
-            Verdict::Broken(_) => 0_u8,
-            Verdict::InTransit => 1,
-            Verdict::Matched => 2,
-        };
-        (rank, std::cmp::Reverse(finding.age_days))
-    };
-    findings.sort_by_key(order);
-    Reconciliation {
-        findings,
+    let mut outcome = Reconciliation {
+        findings: desk.findings,
         currency: sources.currency,
         today: sources.today,
-    }
+    };
+    outcome.sort();
+    outcome
 }
 
 /// What is still to be put somewhere.
@@ -359,6 +397,7 @@ impl<'a> Desk<'a> {
                     expected_minor: None,
                     found_minor: Some(side.signed(minor)),
                     age_days: self.sources.age(day),
+                    kept: None,
                 });
             }
         }
@@ -467,6 +506,7 @@ impl<'a> Desk<'a> {
             expected_minor: expected,
             found_minor: found,
             age_days: self.sources.age(earliest),
+            kept: None,
         });
     }
 
@@ -493,6 +533,7 @@ impl<'a> Desk<'a> {
                 expected_minor: None,
                 found_minor: Some(entry.side.signed(entry.minor)),
                 age_days: self.sources.age(entry.day),
+                kept: None,
             });
         }
     }

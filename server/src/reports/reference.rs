@@ -44,6 +44,15 @@ impl Reference {
         Self(format!("{:032x}", u128::from_be_bytes(id)))
     }
 
+    /// The id that [`Self::of_id`] made this text of; `None` for any other text.
+    #[must_use]
+    pub fn id(text: &str) -> Option<[u8; 16]> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_formed = text.len() == 32 && text.bytes().all(is_hex);
+        let number = is_formed.then(|| u128::from_str_radix(text, 16).ok());
+        number.flatten().map(u128::to_be_bytes)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -92,6 +101,15 @@ mod tests {
     fn ids_are_references() {
         let reference = Reference::of_id([0x0a; 16]);
         assert_eq!(reference.as_str(), "0a".repeat(16));
+        assert_eq!(Reference::id(reference.as_str()), Some([0x0a; 16]));
+        for other in [
+            "",
+            "0a",
+            "0A0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
+            "+a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
+        ] {
+            assert_eq!(Reference::id(other), None, "{other}");
+        }
         assert_eq!(Reference::new(reference.as_str()), Ok(reference));
     }
 }

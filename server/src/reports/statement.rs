@@ -8,8 +8,8 @@ use palm_proto::money::Currency;
 
 use super::{
     Day, Reference, Side, Zone,
-    csv::Table,
     money::{decimal, sum},
+    table::Table,
     xml::Writer,
 };
 use crate::clock::Timestamp;
@@ -29,10 +29,16 @@ pub enum Movement {
     TopUp,
     /// Money was paid out.
     PayOut,
+    /// A pay-out came back.
+    Return,
+    /// Cash was paid in at the bank.
+    Deposit,
+    /// A rail settled with the shop.
+    Settlement,
 }
 
 impl Movement {
-    /// For machines: `CAPTURE`, `REFUND`, `TOPUP`, `PAYOUT`.
+    /// For machines: `CAPTURE`, `REFUND`, `TOPUP`, `PAYOUT`, `RETURN`, `DEPOSIT`, `SETTLEMENT`.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -40,6 +46,9 @@ impl Movement {
             Self::Refund => "REFUND",
             Self::TopUp => "TOPUP",
             Self::PayOut => "PAYOUT",
+            Self::Return => "RETURN",
+            Self::Deposit => "DEPOSIT",
+            Self::Settlement => "SETTLEMENT",
         }
     }
 }

@@ -39,11 +39,19 @@ pub enum Outcome {
     ToppedUp,
     /// Money was paid out of a wallet.
     PaidOut,
+    /// A pay-out came back from the bank into its wallet.
+    CameBack,
+    /// Cash was paid in at the bank, or a rail's settlement arrived there.
+    Banked,
+    /// The bank paid a rail what the shop owed to it.
+    RailRepaid,
+    /// A rail kept something for its work.
+    Fee,
 }
 
 impl Outcome {
     /// All, in the order of the report.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Captured,
         Self::Refunded,
         Self::Voided,
@@ -52,6 +60,10 @@ impl Outcome {
         Self::Unresolved,
         Self::ToppedUp,
         Self::PaidOut,
+        Self::CameBack,
+        Self::Banked,
+        Self::RailRepaid,
+        Self::Fee,
     ];
 
     /// For machines: `captured`, `refunded`, ...
@@ -66,11 +78,15 @@ impl Outcome {
             Self::Unresolved => "unresolved",
             Self::ToppedUp => "topped_up",
             Self::PaidOut => "paid_out",
+            Self::CameBack => "came_back",
+            Self::Banked => "banked",
+            Self::RailRepaid => "rail_repaid",
+            Self::Fee => "fee",
         }
     }
 
-    /// The accounts debited and credited; none when no money moved. `Err` for what cannot be: a wallet that is filled
-    /// from itself.
+    /// The accounts debited and credited; none when no money moved. `Err` for what cannot be: money that moves from an
+    /// account to itself, or a rail's money that is not by card.
     const fn accounts(self, tender: Tender) -> Result<Option<(Account, Account)>, CloseError> {
         let other = match tender {
             Tender::Bank => Account::Bank,
@@ -86,6 +102,17 @@ impl Outcome {
             }
             Self::ToppedUp => Ok(Some((other, Account::Wallets))),
             Self::PaidOut => Ok(Some((Account::Wallets, other))),
+            Self::CameBack if matches!(tender, Tender::Bank) => {
+                Ok(Some((Account::Bank, Account::Wallets)))
+            }
+            Self::Banked if matches!(tender, Tender::Cash | Tender::Card) => {
+                Ok(Some((Account::Bank, other)))
+            }
+            Self::RailRepaid if matches!(tender, Tender::Card) => {
+                Ok(Some((Account::Rail, Account::Bank)))
+            }
+            Self::Fee if matches!(tender, Tender::Card) => Ok(Some((Account::Fees, Account::Rail))),
+            Self::CameBack | Self::Banked | Self::RailRepaid | Self::Fee => Err(CloseError::Tender),
             Self::Voided | Self::Declined | Self::Expired | Self::Unresolved => Ok(None),
         }
     }
@@ -115,6 +142,8 @@ pub enum Account {
     Bank,
     /// Cash at the counters.
     Cash,
+    /// What providers kept.
+    Fees,
     /// What the shop has sold.
     Merchant,
     /// What an outside rail owes.
@@ -203,8 +232,8 @@ pub enum CloseError {
     /// A row lies outside the time of the shift.
     #[error("a row is outside the shift: give those from its opening until before its close")]
     Time,
-    /// A wallet cannot be filled from, or paid out to, itself.
-    #[error("a top-up or pay-out is by cash, card or bank")]
+    /// Money cannot move from an account to itself.
+    #[error("a top-up or pay-out is by cash, card or bank; what is banked is cash or by card")]
     Tender,
     /// More tax than price.
     #[error("a row has more tax than its amount")]

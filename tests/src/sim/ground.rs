@@ -160,6 +160,7 @@ fn terms() -> Result<Terms> {
             utc_offset_min: 0,
         },
         receipt: ReceiptConfig::default(),
+        bank: None,
         identification: Identification::default(),
         limits: Limits {
             samples_max: 100,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod counterpart;
+mod payouts;
 
 use counterpart::{Bank, Install};
 use palm_proto::money::Currency;

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Age, Finding, Reconciliation, Verdict};
+use super::{Age, Kept, Reconciliation, Verdict};
 use crate::reports::{
-    csv::Table,
     money::{decimal, digits},
+    table::Table,
 };
 
 impl Verdict {
@@ -31,11 +31,8 @@ impl Reconciliation {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let count = |verdict: Verdict| {
-            let same = |finding: &&Finding| finding.verdict == verdict;
-            self.findings.iter().filter(same).count()
-        };
-        let (matched, transit) = (count(Verdict::Matched), count(Verdict::InTransit));
+        let matched = self.count(Verdict::Matched);
+        let transit = self.count(Verdict::InTransit);
         let broken = self.breaks().count();
         writeln!(
             out,
@@ -51,7 +48,11 @@ impl Reconciliation {
             let open = digits(finding.open_minor(), self.currency);
             let (kind, side) = (kind.code(), finding.side.code());
             let (days, reference) = (finding.age_days, &finding.reference);
-            writeln!(out, "{kind:<16} {days:>4} d {side} {open:>18} {reference}")?;
+            write!(out, "{kind:<16} {days:>4} d {side} {open:>18} {reference}")?;
+            match finding.kept {
+                Some(kept) => writeln!(out, "  #{} since {}", kept.number, kept.first_seen)?,
+                None => writeln!(out)?,
+            }
         }
         Ok(())
     }
@@ -72,6 +73,9 @@ impl Reconciliation {
             "our_row",
             "rail_row",
             "bank_row",
+            "number",
+            "first_seen",
+            "closed",
         ]);
         for finding in &self.findings {
             let minor = |minor: Option<i128>| {
@@ -79,6 +83,9 @@ impl Reconciliation {
             };
             let place = |place: Option<usize>| {
                 place.map_or_else(String::new, |place| place.saturating_add(1).to_string())
+            };
+            let kept = |told: &dyn Fn(&Kept) -> String| {
+                finding.kept.as_ref().map_or_else(String::new, told)
             };
             table.row(&[
                 finding.verdict.code().to_owned(),
@@ -93,6 +100,9 @@ impl Reconciliation {
                 place(finding.ours),
                 place(finding.rail),
                 place(finding.bank),
+                kept(&|kept| kept.number.to_string()),
+                kept(&|kept| kept.first_seen.to_string()),
+                kept(&|kept| if kept.is_closed { "yes" } else { "no" }.to_owned()),
             ]);
         }
         table.finish()

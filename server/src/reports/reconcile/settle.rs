@@ -85,6 +85,7 @@ impl<'a> Settlements<'a> {
                 expected_minor: Some(settlement.net_minor),
                 found_minor: Some(booked),
                 age_days: sources.age(settlement.last_day.min(entry.day)),
+                kept: None,
             })
         });
         found.collect()

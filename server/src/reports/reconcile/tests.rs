@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::reports::csv::tests::read;
+use crate::reports::table::tests::read;
 
 fn day(after: i32) -> Day {
     Day::from_epoch(20_781 + after).unwrap()
@@ -202,10 +202,10 @@ fn the_outcome_is_this_text_and_this_table() {
     let outcome = run(&ours, &[rail("b", Capture, 5, 1)], &bank);
     assert_eq!(outcome.text(), TEXT);
     let expected = "\
-verdict,reference,side,expected,found,open,currency,age_days,age,our_row,rail_row,bank_row\r
-missing_at_rail,a,CRDT,1000,,-1000,KRW,9,8-30,1,,\r
-missing_in_ours,'=x,DBIT,,-4500,-4500,KRW,0,0-1,,,1\r
-matched,b,CRDT,5,5,0,KRW,9,8-30,2,1,2\r
+verdict,reference,side,expected,found,open,currency,age_days,age,our_row,rail_row,bank_row,number,first_seen,closed\r
+missing_at_rail,a,CRDT,1000,,-1000,KRW,9,8-30,1,,,,,\r
+missing_in_ours,'=x,DBIT,,-4500,-4500,KRW,0,0-1,,,1,,,\r
+matched,b,CRDT,5,5,0,KRW,9,8-30,2,1,2,,,\r
 ";
     assert_eq!(outcome.csv(), expected);
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reports::{bank::read_bank_statements, csv::tests::read, money::parse_decimal, xml};
+use crate::reports::{bank::read_bank_statements, money::parse_decimal, table::tests::read, xml};
 
 const START: u64 = 1_795_478_400_000_000;
 

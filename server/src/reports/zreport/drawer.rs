@@ -81,10 +81,16 @@ enum Way {
 fn moves_cash((outcome, tender): (Outcome, Tender)) -> Option<Way> {
     match (tender, outcome) {
         (Tender::Cash, Outcome::Captured | Outcome::ToppedUp) => Some(Way::In),
-        (Tender::Cash, Outcome::Refunded | Outcome::PaidOut) => Some(Way::Out),
+        (Tender::Cash, Outcome::Refunded | Outcome::PaidOut | Outcome::Banked) => Some(Way::Out),
         (
             Tender::Cash,
-            Outcome::Voided | Outcome::Declined | Outcome::Expired | Outcome::Unresolved,
+            Outcome::Voided
+            | Outcome::Declined
+            | Outcome::Expired
+            | Outcome::Unresolved
+            | Outcome::CameBack
+            | Outcome::RailRepaid
+            | Outcome::Fee,
         )
         | (Tender::Bank | Tender::Card | Tender::Wallet, _) => None,
     }

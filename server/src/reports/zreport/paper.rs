@@ -3,9 +3,9 @@
 use super::{DrawerTally, Outcome, Tallies, Tally, ZReport, net_sales, total};
 use crate::reports::{
     Language,
-    csv::Table,
     money::{amount, decimal, digits},
     roll::{Roll, Weight},
+    table::Table,
     words::Word,
 };
 
@@ -20,6 +20,10 @@ impl Outcome {
             Self::Unresolved => Word::Unresolved,
             Self::ToppedUp => Word::ToppedUp,
             Self::PaidOut => Word::PaidOut,
+            Self::CameBack => Word::CameBack,
+            Self::Banked => Word::Banked,
+            Self::RailRepaid => Word::RailRepaid,
+            Self::Fee => Word::Fee,
         }
     }
 }

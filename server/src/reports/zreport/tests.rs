@@ -6,10 +6,10 @@ use super::*;
 use crate::reports::{
     Language,
     columns::{width, width_of},
-    csv::tests::read,
     escpos::{self, Charset, tests::Printer},
     receipt,
     roll::Columns,
+    table::tests::read,
 };
 
 const OPENED: u64 = 1_795_474_800_000_000; // 2026-11-24 08:00 in Seoul, as all of these times
@@ -85,6 +85,10 @@ fn books(rows: &[Row]) -> Books {
             Outcome::Refunded => books.post(Account::Merchant, other, row.minor),
             Outcome::ToppedUp => books.post(other, Account::Wallets, row.minor),
             Outcome::PaidOut => books.post(Account::Wallets, other, row.minor),
+            Outcome::CameBack => books.post(Account::Bank, Account::Wallets, row.minor),
+            Outcome::Banked => books.post(Account::Bank, other, row.minor),
+            Outcome::RailRepaid => books.post(Account::Rail, Account::Bank, row.minor),
+            Outcome::Fee => books.post(Account::Fees, Account::Rail, row.minor),
             Outcome::Voided | Outcome::Declined | Outcome::Expired | Outcome::Unresolved => {}
         }
     }
