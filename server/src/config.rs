@@ -62,9 +62,10 @@ pub struct Config {
     /// What stands on paper.
     #[serde(default)]
     pub receipt: ReceiptConfig,
-    /// When a palm counts as recognised; with a keyholder of its own, that one's configuration says it.
-    #[serde(default)]
-    pub identification: Identification,
+    /// When a palm counts as recognised; absent: the defaults. Refused with a keyholder of its own, whose own
+    /// configuration says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identification: Option<Identification>,
     /// Bounds that depend on the machine.
     #[serde(default)]
     pub limits: Limits,
@@ -329,7 +330,12 @@ impl Config {
             operators.fault(),
             policy.fault(),
             receipt.fault(),
-            identification.fault(),
+            unless(
+                link.is_none() || identification.is_none(),
+                "identification",
+                "leave it out: with a keyholder of its own, keyholder.toml says it",
+            ),
+            identification.and_then(|own| own.fault()),
             limits.fault(),
             rails.fault(),
         ];

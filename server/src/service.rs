@@ -68,7 +68,7 @@ impl Terms {
             payment_max: config.payment_limit(),
             policy: config.policy,
             receipt: config.receipt.clone(),
-            identification: config.identification,
+            identification: config.identification.unwrap_or_default(),
             limits: config.limits,
             operators: config.operator_fingerprints(),
         }

@@ -167,7 +167,7 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
             },
             ..ReceiptConfig::default()
         },
-        identification: Identification::default(),
+        identification: (!has_keyholder).then(Identification::default),
         limits: Limits::default(),
         log: Log::default(),
         rails: Rails::default(),
