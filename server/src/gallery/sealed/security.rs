@@ -34,7 +34,11 @@
 //! the sealed directories, and the keyholder says which blocks still count. palmd's own master key opens names only.
 //!
 //! The two know each other by certificates of a CA that signed those two and is then forgotten, and the keyholder by
-//! palmd's fingerprint besides.
+//! palmd's fingerprint besides. `palmctl renew-link` makes another CA and another two.
+//!
+//! `palmctl split` makes two processes of one: templates are sealed anew under the keyholder's own keys, and palmd's
+//! store is written anew without them. The key that tills seal to moves, since captures of before may still come; a
+//! copy of it, or a backup of the old store with palmd's master key, opens palms as before: destroy them.
 //!
 //! A stop of either process at any step loses nobody: a sample is on the keyholder's disk before it is said to be kept,
 //! under the request that it came with, so that a repetition keeps it once; a block counts when palmd has it on
