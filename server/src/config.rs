@@ -67,9 +67,10 @@ pub struct Config {
     /// The shop's account at a bank. Never written: a configuration is logged, an account's number is not.
     #[serde(default, skip_serializing)]
     pub bank: Option<BankConfig>,
-    /// When a palm counts as recognised; with a keyholder of its own, that one's configuration says it.
-    #[serde(default)]
-    pub identification: Identification,
+    /// When a palm counts as recognised; absent: the defaults. Refused with a keyholder of its own, whose own
+    /// configuration says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identification: Option<Identification>,
     /// Bounds that depend on the machine.
     #[serde(default)]
     pub limits: Limits,
@@ -336,7 +337,12 @@ impl Config {
             policy.fault(),
             receipt.fault(),
             bank.as_ref().and_then(BankConfig::fault),
-            identification.fault(),
+            unless(
+                link.is_none() || identification.is_none(),
+                "identification",
+                "leave it out: with a keyholder of its own, keyholder.toml says it",
+            ),
+            identification.and_then(|own| own.fault()),
             limits.fault(),
             rails.fault(),
         ];

@@ -12,7 +12,10 @@ use palm_proto::{
     v1,
 };
 
-use crate::{clock::Clock, config::ConfigError, entropy::Entropy, files::FileError, pki::PkiError};
+use crate::{
+    clock::Clock, config::ConfigError, entropy::Entropy, error::Error, files::FileError,
+    pki::PkiError, store::StoreError,
+};
 
 mod arguments;
 mod bank;
@@ -61,6 +64,9 @@ pub enum CtlError {
     /// The configuration would not be one that palmd takes.
     #[error("--shop-name, --currency or --payment-max")]
     Config(#[source] ConfigError),
+    /// The deployment's configuration cannot be used.
+    #[error("the deployment's configuration")]
+    Deployment(#[source] ConfigError),
     /// palmd does not answer.
     #[error("palmd does not answer at {address}: start it with `palmd --config {config}`")]
     Connect {
@@ -98,12 +104,18 @@ pub enum CtlError {
         /// Line, key and what was expected.
         message: String,
     },
+    /// The palms cannot be read or sealed anew.
+    #[error("the palms stay where they are")]
+    Palms(#[source] Error),
     /// A certificate could not be made.
     #[error("certificates")]
     Pki(#[from] PkiError),
     /// palmd refused.
     #[error("palmd refused: {} ({})", .0.message(), reason(.0))]
     Refused(Box<tonic::Status>),
+    /// A store cannot be used.
+    #[error("palmd must not be running meanwhile")]
+    Store(#[source] StoreError),
     /// Nobody knows whether the money was moved.
     #[error(
         "no answer; do not repeat this blindly, but with --request-id {request_id}: it moves the money once"
@@ -146,6 +158,14 @@ pub async fn run(
         let text = init::run(&dir, init, clock, entropy)?;
         return Ok(Output { text, is_ok: true });
     }
+    if let Command::Split(keyholder) = &command {
+        let text = init::convert::run(&dir, keyholder, clock, entropy)?;
+        return Ok(Output { text, is_ok: true });
+    }
+    if let Command::RenewLink { keyholder } = &command {
+        let text = init::renew::run(&dir, keyholder, clock)?;
+        return Ok(Output { text, is_ok: true });
+    }
     let link = Link::open(&dir, address).await?;
     let command = match command {
         Command::Report(command) => {
@@ -156,7 +176,11 @@ pub async fn run(
         other => other,
     };
     let (sheet, is_ok) = match command {
-        Command::Init(_) | Command::Report(_) | Command::Reconcile(_) => {
+        Command::Init(_)
+        | Command::Split(_)
+        | Command::RenewLink { .. }
+        | Command::Report(_)
+        | Command::Reconcile(_) => {
             unreachable!("invariant: handled above")
         }
         Command::Till(TillCommand::Enrol { id, out, reader }) => (

@@ -188,6 +188,31 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .map_err(failed)
 }
 
+/// Puts a file that only its owner may read in the place of another or of none: whatever stops it, one of the two is
+/// there, whole.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let failed = |source| FileError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let mut new = path.to_owned().into_os_string();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    // Of an earlier try.
+    if new.exists() {
+        fs::remove_file(&new).map_err(failed)?;
+    }
+    write_new(&new, bytes)?;
+    fs::rename(&new, path).map_err(failed)?;
+    let folder = path.parent().filter(|own| *own != Path::new(""));
+    fs::File::open(folder.unwrap_or_else(|| Path::new(".")))
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
 /// Makes a folder and those above it; this one for its owner only.
 ///
 /// # Errors

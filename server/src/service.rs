@@ -73,7 +73,7 @@ impl Terms {
             policy: config.policy,
             receipt: config.receipt.clone(),
             bank: config.bank.clone(),
-            identification: config.identification,
+            identification: config.identification.unwrap_or_default(),
             limits: config.limits,
             operators: config.operator_fingerprints(),
         }

@@ -16,7 +16,7 @@ fn with(from: &str, to: &str) -> String {
 fn example_is_read_and_its_optional_values_are_the_defaults() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:7443");
-    assert_eq!(config.identification, Identification::default());
+    assert_eq!(config.identification, Some(Identification::default()));
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.log, Log::default());
     assert_eq!(config.payment_limit().to_string(), "KRW 1,000,000");
@@ -178,8 +178,12 @@ fn keyholder_s_bad_values_are_refused_with_key_and_remedy() {
 #[test]
 fn keys_of_palms_and_a_keyholder_of_its_own_exclude_each_other() {
     let link = "[keyholder]\naddress = \"https://h:1\"\ncertificate = \"m.pem\"\nkey = \"m.key\"\nca = \"l.pem\"\n";
-    let bare = with("sealing = \"sealing.key\"\n", "").replace("gallery = \"gallery.key\"\n", "");
+    let judging =
+        with("sealing = \"sealing.key\"\n", "").replace("gallery = \"gallery.key\"\n", "");
+    let (before, after) = judging.split_once("\n[identification]\n").unwrap();
+    let bare = format!("{before}\n{}", &after[after.find("[limits]").unwrap()..]);
     let split = parse(&format!("{bare}{link}")).unwrap();
+    assert_eq!(split.identification, None);
     let own = split.keyholder.unwrap();
     assert_eq!(own.certificate, Path::new("/etc/palm/m.pem"));
     for (text, key, remedy) in [
@@ -189,6 +193,11 @@ fn keys_of_palms_and_a_keyholder_of_its_own_exclude_each_other() {
             format!("{}{link}", with("sealing = \"sealing.key\"\n", "")),
             "keys.gallery",
             "leave it out",
+        ),
+        (
+            format!("{judging}{link}"),
+            "identification",
+            "keyholder.toml says it",
         ),
         (
             format!("{bare}{}", link.replace("https", "http")),

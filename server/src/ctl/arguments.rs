@@ -30,6 +30,15 @@ pub struct Arguments {
 pub enum Command {
     /// Make keys, certificates and configuration of a new deployment in --dir.
     Init(InitArguments),
+    /// Give the palms of a deployment, and what opens them, to a keyholder of its own; palmd must not be running. Run
+    /// it again if it was stopped.
+    Split(KeyholderArguments),
+    /// Make new certificates for the link between palmd and its keyholder, which then have to be started again.
+    RenewLink {
+        /// The keyholder's folder, or a new one whose files are then taken there.
+        #[arg(long, value_name = "DIR")]
+        keyholder: PathBuf,
+    },
     /// The counters and kiosks.
     #[command(subcommand)]
     Till(TillCommand),

@@ -17,6 +17,8 @@ use crate::{
     pki::{Authority, Credential, Fingerprint},
 };
 
+pub(super) mod convert;
+pub(super) mod renew;
 mod split;
 
 use split::Split;
@@ -77,7 +79,8 @@ pub(super) fn run(
     );
     if let (Some(split), Some(folder)) = (split, folder) {
         split.write_matcher(dir).map_err(CtlError::Make)?;
-        let written = split.write_keyholder(folder, entropy);
+        let keys = [split::key(entropy), split::key(entropy)];
+        let written = split.write_keyholder(folder, [&keys[0], &keys[1]], entropy);
         written.map_err(CtlError::Make)?;
         told += &format!(
             "Made a keyholder of its own in {folder}: move that folder to the machine of whoever is to hold the keys\n\
@@ -168,7 +171,7 @@ fn config_text(arguments: &InitArguments, operator: Fingerprint) -> Result<Strin
             ..ReceiptConfig::default()
         },
         bank: None,
-        identification: Identification::default(),
+        identification: (!has_keyholder).then(Identification::default),
         limits: Limits::default(),
         log: Log::default(),
         rails: Rails::default(),

@@ -1,6 +1,8 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use clap::Parser;
+use palm_models::template::{Hand, Template};
+use palm_proto::id::CustomerId;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
@@ -9,6 +11,10 @@ use crate::{
     config::{Config, KeyholderConfig},
     daemon::{Prepared, PreparedKeyholder, RunError},
     entropy::SystemEntropy,
+    fixture::template,
+    gallery::rest,
+    store::{Batch, SledStore, Store},
+    vault::Keyholder,
 };
 
 async fn palmctl(line: &[&str]) -> Result<Output, CtlError> {
@@ -95,6 +101,146 @@ async fn keyholder_of_its_own_gets_the_keys_of_the_palms_and_palmd_none() {
     let refused = palmctl(&other.iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert!(chain(&refused.unwrap_err()).contains("exists already"));
     assert!(!folder.path().join("other").exists());
+}
+
+/// A deployment in one process with two people's palms, and the samples of one of them.
+async fn enrolled(dir: &Path) -> (CustomerId, Vec<Template>) {
+    init(dir).await.unwrap();
+    let (store, master) = opened(dir, "store");
+    let person = CustomerId::from_random([1; 16]);
+    let samples: Vec<_> = (0..3).map(|n| template(Hand::Right, 1, n)).collect();
+    let other: Vec<_> = (0..3).map(|n| template(Hand::Left, 2, n)).collect();
+    let entropy = SystemEntropy::new();
+    for (customer, samples) in [
+        (person, &samples),
+        (CustomerId::from_random([2; 16]), &other),
+    ] {
+        rest::plant(&*store, &master, (customer, samples), &entropy).unwrap();
+    }
+    let mut batch = Batch::new();
+    batch.put("ledger/1", "100");
+    store.commit(&batch).unwrap();
+    (person, samples)
+}
+
+fn opened(dir: &Path, store: &str) -> (Arc<dyn Store>, Arc<Keyholder>) {
+    let master = *crate::files::read_key(&dir.join("master.key")).unwrap();
+    let store = SledStore::open(&dir.join(store)).unwrap();
+    (Arc::new(store), Arc::new(Keyholder::new(master)))
+}
+
+fn holds_palms(store: &dyn Store) -> bool {
+    let palms = crate::rows::Table::Template.key(&[]);
+    !store.keys(&palms, None, 1).unwrap().is_empty()
+}
+
+#[tokio::test]
+async fn deployment_in_one_process_becomes_one_in_two_whatever_an_earlier_try_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let [dir, own] = ["shop", "holder"].map(|name| folder.path().join(name));
+    let (person, samples) = enrolled(&dir).await;
+    let sealing = std::fs::read(dir.join("sealing.key")).unwrap();
+    let [shop, holder] = [&dir, &own].map(|path| path.to_str().unwrap());
+    let split = ["--dir", shop, "split", "--keyholder", holder];
+    // A try that was stopped before palmd.toml was changed.
+    let left = [own.clone(), dir.join("store-split"), dir.join("link.pem")];
+    left.iter()
+        .for_each(|path| std::fs::create_dir(path).unwrap());
+    let refused = palmctl(&split).await.unwrap_err();
+    assert!(
+        chain(&refused).contains("exists already"),
+        "{}",
+        chain(&refused)
+    );
+    let note = format!("made = {left:?}\nold = []\n");
+    std::fs::write(dir.join("split.unfinished"), note).unwrap();
+    let told = palmctl(&split).await.unwrap().text;
+    assert!(told.contains("Moved 6 palm samples"), "{told}");
+
+    let config = Config::read(&dir.join("palmd.toml")).unwrap();
+    assert!(config.keyholder.is_some() && Prepared::load(config).is_ok());
+    let config = KeyholderConfig::read(&own.join("keyholder.toml")).unwrap();
+    assert!(PreparedKeyholder::load(config).is_ok());
+    assert_eq!(std::fs::read(own.join("sealing.key")).unwrap(), sealing);
+    for name in ["sealing.key", "gallery.key", "store", "split.unfinished"] {
+        assert!(!dir.join(name).exists(), "{name}");
+    }
+    let (store, master) = opened(&own, "store");
+    let palms = rest::Templates::new(store, master);
+    assert_eq!(palms.of_palm(person, Hand::Right).unwrap(), samples);
+    let (store, master) = opened(&dir, "store-split");
+    assert_eq!(
+        store.get(b"ledger/1").unwrap().as_deref(),
+        Some(&b"100"[..])
+    );
+    assert!(!holds_palms(&*store));
+    // It still opens names.
+    assert!(
+        crate::base::person_key(&*store, &master, person)
+            .unwrap()
+            .is_some()
+    );
+    drop(store);
+
+    // A try that was stopped after palmd.toml was changed: the rest is deleted.
+    let refused = palmctl(&split).await.unwrap_err();
+    assert!(chain(&refused).contains("names a keyholder already"));
+    std::fs::create_dir(dir.join("store")).unwrap();
+    let note = format!("made = []\nold = [{:?}]\n", dir.join("store"));
+    std::fs::write(dir.join("split.unfinished"), note).unwrap();
+    palmctl(&split).await.unwrap();
+    assert!(!dir.join("store").exists() && dir.join("store-split").exists());
+}
+
+#[tokio::test]
+async fn deployment_whose_palmd_runs_is_not_split() {
+    let shop = Running::start().await;
+    let holder = shop.path("holder");
+    let dir = shop.folder.path().join("shop");
+    let line = [
+        "--dir",
+        dir.to_str().unwrap(),
+        "split",
+        "--keyholder",
+        &holder,
+    ];
+    let refused = chain(&palmctl(&line).await.unwrap_err());
+    assert!(refused.contains("another process"), "{refused}");
+    assert!(!Path::new(&holder).exists() && !dir.join("split.unfinished").exists());
+}
+
+#[tokio::test]
+async fn link_s_certificates_are_renewed_at_both_ends_or_made_for_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let [dir, own, sent] = ["shop", "holder", "sent"].map(|name| folder.path().join(name));
+    let [shop, holder, away] = [&dir, &own, &sent].map(|path| path.to_str().unwrap());
+    let renew = ["--dir", shop, "renew-link", "--keyholder", holder];
+    init(&dir).await.unwrap();
+    let refused = chain(&palmctl(&renew).await.unwrap_err());
+    assert!(refused.contains("no link to renew"), "{refused}");
+    palmctl(&["--dir", shop, "split", "--keyholder", holder])
+        .await
+        .unwrap();
+    let read = || {
+        let config = KeyholderConfig::read(&own.join("keyholder.toml")).unwrap();
+        let link = [&dir, &own].map(|end| std::fs::read(end.join("link.pem")).unwrap());
+        assert_eq!(link[0], link[1]);
+        let matcher = config.matcher();
+        assert!(PreparedKeyholder::load(config).is_ok());
+        let config = Config::read(&dir.join("palmd.toml")).unwrap();
+        assert!(Prepared::load(config).is_ok());
+        (matcher, link)
+    };
+    let before = read();
+    palmctl(&renew).await.unwrap();
+    let after = read();
+    assert!(before.0 != after.0 && before.1 != after.1);
+    let told = palmctl(&["--dir", shop, "renew-link", "--keyholder", away]).await;
+    let told = told.unwrap().text;
+    assert!(told.contains("certificate_sha256 = "), "{told}");
+    for name in ["link.pem", "keyholder.pem", "keyholder.key"] {
+        assert!(sent.join(name).exists(), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ impl Templates {
     }
 
     /// The samples of one palm; none when there are none or their key was destroyed.
-    pub(super) fn of_palm(&self, customer: CustomerId, hand: Hand) -> Result<Vec<Template>, Error> {
+    pub(crate) fn of_palm(&self, customer: CustomerId, hand: Hand) -> Result<Vec<Template>, Error> {
         let Some(person) = person_key(&*self.store, &self.keyholder, customer)? else {
             return Ok(Vec::new());
         };
@@ -141,6 +141,60 @@ impl Templates {
     }
 }
 
+impl Templates {
+    /// Seals every sample anew for another store, under keys of persons that another keyholder wraps. Returns how many
+    /// there are; those whose person's key was destroyed stay behind.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Corrupt`].
+    pub(crate) fn hand_over(
+        &self,
+        store: &dyn Store,
+        keyholder: &Keyholder,
+        entropy: &dyn Entropy,
+    ) -> Result<usize, Error> {
+        let mut count = 0;
+        let mut last: Option<(CustomerId, PersonKey)> = None;
+        for (hand, records) in self.records()? {
+            for some in Vec::from_iter(records).chunks(limits::SCAN_ROWS) {
+                let mut batch = Batch::new();
+                for record in some {
+                    let Some(sample) = self.one(hand, *record)? else {
+                        continue;
+                    };
+                    let own = match last.take() {
+                        Some((customer, own)) if customer == record.customer => own,
+                        _ => key_in(&mut batch, store, keyholder, (record.customer, entropy))?,
+                    };
+                    let key = key(record.customer, hand, record.number);
+                    let sealed = seal(&own, &key, &sample, entropy);
+                    batch.put(key, sealed);
+                    last = Some((record.customer, own));
+                    count += 1;
+                }
+                store.commit(&batch)?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// A person's key in a store; a new one goes into the batch.
+fn key_in(
+    batch: &mut Batch,
+    store: &dyn Store,
+    keyholder: &Keyholder,
+    (customer, entropy): (CustomerId, &dyn Entropy),
+) -> Result<PersonKey, Error> {
+    if let Some(person) = person_key(store, keyholder, customer)? {
+        return Ok(person);
+    }
+    let (person, wrapped) = keyholder.create_person_key(customer, entropy);
+    let place = Table::CustomerKey.key(&[&customer.to_bytes()]);
+    batch.put(place, wrapped.to_bytes());
+    Ok(person)
+}
+
 /// Keeps samples below the service, for tests and benches: of a person who may not be there, with a key of theirs.
 /// Gives their numbers.
 ///
@@ -154,14 +208,7 @@ pub fn plant(
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>, Error> {
     let mut batch = Batch::new();
-    let person = if let Some(person) = person_key(store, keyholder, customer)? {
-        person
-    } else {
-        let (person, wrapped) = keyholder.create_person_key(customer, entropy);
-        let place = Table::CustomerKey.key(&[&customer.to_bytes()]);
-        batch.put(place, wrapped.to_bytes());
-        person
-    };
+    let person = key_in(&mut batch, store, keyholder, (customer, entropy))?;
     let mut numbers = Vec::with_capacity(samples.len());
     for sample in samples {
         let is_free = |number: &u8| {

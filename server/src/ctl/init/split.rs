@@ -20,6 +20,8 @@ use crate::{
 };
 
 pub(super) const CONFIG_FILE: &str = "keyholder.toml";
+/// The folder of its store, in its own.
+pub(super) const STORE: &str = "store";
 /// Beside palmd's other files.
 pub(super) const LINK_FILES: [&str; 3] = ["link.pem", "matcher.pem", "matcher.key"];
 /// In the keyholder's own folder.
@@ -38,7 +40,7 @@ pub(super) struct Split {
     link: Credential,
     keyholder: Credential,
     matcher: Credential,
-    config: String,
+    pub(super) config: KeyholderConfig,
 }
 
 impl Split {
@@ -47,7 +49,7 @@ impl Split {
         arguments: &KeyholderArguments,
         now: Timestamp,
     ) -> Result<Self, CtlError> {
-        let (authority, link) = Authority::create(&format!("{shop_name} keyholder"), now)?;
+        let (authority, link) = Authority::create(&ca_name(shop_name), now)?;
         let matcher = authority.matcher(now)?;
         let config = KeyholderConfig {
             listen: arguments.keyholder_listen,
@@ -59,9 +61,7 @@ impl Split {
                 key: file("keyholder.key"),
                 ca: file("link.pem"),
             },
-            store: StoreConfig::Sled {
-                path: file("store"),
-            },
+            store: StoreConfig::Sled { path: file(STORE) },
             keys: KeyholderKeys {
                 master: file("master.key"),
                 sealing: file("sealing.key"),
@@ -71,28 +71,30 @@ impl Split {
             limits: KeyholderLimits::default(),
             log: Log::default(),
         };
-        let text = toml::to_string(&config).expect("invariant: every field is TOML");
         Ok(Self {
             link,
             keyholder: authority.keyholder(now)?,
             matcher,
-            config: text,
+            config,
         })
     }
 
-    /// Writes the keyholder's folder.
+    /// Writes the keyholder's folder, with these keys of its own to wrap persons' keys and for tills to seal to. The
+    /// configuration comes last: before, no keyholder starts.
     pub(super) fn write_keyholder(
         &self,
         folder: &Path,
+        [master, sealing]: [&[u8; KEY_BYTES]; 2],
         entropy: &dyn Entropy,
     ) -> Result<(), FileError> {
         files::make_folder(folder)?;
         write_credential(folder, "keyholder", &self.keyholder)?;
         self.write_ca(folder)?;
-        for name in ["master.key", "sealing.key", "gallery.key"] {
-            write_key(folder, name, entropy)?;
-        }
-        files::write_new(&folder.join(CONFIG_FILE), self.config.as_bytes())
+        files::write_new(&folder.join("master.key"), master)?;
+        files::write_new(&folder.join("sealing.key"), sealing)?;
+        write_key(folder, "gallery.key", entropy)?;
+        let text = toml::to_string(&self.config).expect("invariant: every field is TOML");
+        files::write_new(&folder.join(CONFIG_FILE), text.as_bytes())
     }
 
     /// Writes palmd's side of the link.
@@ -118,9 +120,19 @@ pub(super) fn link(arguments: &KeyholderArguments) -> KeyholderLink {
     }
 }
 
-/// Writes a new key.
-pub(super) fn write_key(folder: &Path, name: &str, entropy: &dyn Entropy) -> Result<(), FileError> {
+/// A new key.
+pub(super) fn key(entropy: &dyn Entropy) -> Zeroizing<[u8; KEY_BYTES]> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     entropy.fill(&mut *key);
-    files::write_new(&folder.join(name), &*key)
+    key
+}
+
+/// Writes a new key.
+pub(super) fn write_key(folder: &Path, name: &str, entropy: &dyn Entropy) -> Result<(), FileError> {
+    files::write_new(&folder.join(name), &*key(entropy))
+}
+
+/// What the link's CA is called.
+pub(super) fn ca_name(shop_name: &str) -> String {
+    format!("{shop_name} keyholder")
 }

@@ -34,7 +34,11 @@
 //! the sealed directories, and the keyholder says which blocks still count. palmd's own master key opens names only.
 //!
 //! The two know each other by certificates of a CA that signed those two and is then forgotten, and the keyholder by
-//! palmd's fingerprint besides.
+//! palmd's fingerprint besides. `palmctl renew-link` makes another CA and another two.
+//!
+//! `palmctl split` makes two processes of one: templates are sealed anew under the keyholder's own keys, and palmd's
+//! store is written anew without them. The key that tills seal to moves, since captures of before may still come; a
+//! copy of it, or a backup of the old store with palmd's master key, opens palms as before: destroy them.
 //!
 //! A stop of either process at any step loses nobody: a sample is on the keyholder's disk before it is said to be kept,
 //! under the request that it came with, so that a repetition keeps it once; a block counts when palmd has it on
@@ -66,11 +70,27 @@
 //!
 //! Bits are core-SVP: one call of a sieve, all polynomial factors left out. By the same measure the limit of the
 //! Homomorphic Encryption Standard (Albrecht et al., 2018, table 1) for 128 bits at n = 2048 has 98. The best attack
-//! wants 1,851 samples, fewer than one block gives of a secret, so more blocks help no lattice attack. The hybrid
-//! argument over 512 secrets costs 9 bits of the 183.
+//! wants 1,851 samples, fewer than one block gives of a secret, so more blocks help no lattice attack.
 //!
-//! **The estimator itself was not run** (it needs SageMath), so its hybrid and dual-sieve variants were not either;
-//! for dense ternary secrets at such a margin none is known to come near 128 bits. Errors are bounded by 21, which is
+//! Secrets are ternary, so some of their coordinates may be guessed and the rest left to a lattice of fewer dimensions:
+//! primal with Babai's nearest plane (Howgrave-Graham, CRYPTO 2007; Wunderer, J. Math. Cryptol. 13, 2019), or dual
+//! (Albrecht, EUROCRYPT 2017; Espitau, Joux, Kharchenko, INDOCRYPT 2020). `lattice.py` bounds both in the attacker's
+//! favour: all 3^k values of k coordinates cost 3^(k/2), as if meeting in the middle missed nothing and took no memory,
+//! which nobody has shown for the dual attack, and guessing goes on beside the reduction instead of after it:
+//!
+//! | instance | hybrid primal: block size | bits, classical / quantum | hybrid dual: block size | bits, classical / quantum |
+//! |---|---|---|---|---|
+//! | one block | 714, k = 260 | 213 / 197 | 594, k = 216 | 174 / 160 |
+//! | any number of blocks | 714, k = 260 | 214 / 197 | 594, k = 216 | 174 / 160 |
+//! | HE Standard's limit, q = 2^54 | 348, k = 124 | 103 / 94 | 310, k = 112 | 91 / 83 |
+//!
+//! Guessing helps no primal attack here, because the nearest plane wants a better basis than uSVP does. The least of
+//! all is the bound on the hybrid dual attack, 160 bits with a quantum sieve; the argument over 512 secrets costs 9 of
+//! them. Setting k coordinates to zero ("drop and solve") costs 1.58 bits each and saves 0.1.
+//!
+//! **The estimator itself was not run** (it needs SageMath), so these are formulas of our own, and its variants of dual
+//! sieves (with modulus switching and transforms over guesses) are covered only as far as the bound above reaches. A
+//! quantum search for collisions among the guesses is not counted. Errors are bounded by 21, which is
 //! what the attack of Arora and Ge (ICALP 2011) needs: polynomials of degree 43 in 2048 unknowns, some 2^300 monomials,
 //! against 333,824 samples of a secret at a million codes.
 //!
