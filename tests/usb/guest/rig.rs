@@ -167,6 +167,31 @@ impl Rig {
         Ok(())
     }
 
+    /// Does something in which the reader leaves the bus by itself and comes back. On this side its cable is put in
+    /// again each time; on the other side the peer does so.
+    pub(crate) fn following<T: Send>(
+        &mut self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        let Device::Vhci {
+            emulator, plugged, ..
+        } = &mut self.device
+        else {
+            return work();
+        };
+        std::thread::scope(|scope| {
+            let working = scope.spawn(work);
+            while !working.is_finished() {
+                if !plugged.as_ref().is_some_and(Plugged::is_running) {
+                    *plugged = None;
+                    *plugged = emulator.gadget().map(Plugged::new).transpose()?;
+                }
+                pause(Duration::from_millis(2));
+            }
+            working.join().ok().context("the work panicked")?
+        })
+    }
+
     /// Port of the virtual controller.
     pub(crate) fn port(&self) -> anyhow::Result<u32> {
         match &self.device {
