@@ -11,8 +11,7 @@
 //! It proves itself by the development root ([`crate::maker`]), or by a maker's if it was born so, and takes firmware
 //! by DFU.
 //!
-//! Not here: how long its LEDs shine a second (`PROTOCOL.md` section 11): they shine on nobody, and benches take bursts
-//! one after the other. Nor cabling to a kernel ([`crate::usbip`] has it). The firmware knows nothing of this module's handle and
+//! Not here: cabling to a kernel ([`crate::usbip`] has it). The firmware knows nothing of this module's handle and
 //! transport; another way in is another caller of `device`.
 
 mod device;

@@ -10,7 +10,7 @@ use palm_driver::usb::UsbBus;
 use palm_driver::usbip::vhci::Plugged;
 use palm_driver::{
     BurstPlan, Bus, CancelToken, EmulatorConfig, EmulatorHandle, Frame, Listing, Reader,
-    ReaderAddress, ReaderError, SystemClock, Transport, Trust,
+    ReaderAddress, ReaderError, Shot, SystemClock, Transport, Trust,
 };
 
 use crate::bare::{Plug, Spigot};
@@ -260,8 +260,14 @@ pub(crate) fn greet(transport: Box<dyn Transport>) -> Result<Reader, ReaderError
     Reader::open(transport, &Trust::development())
 }
 
+/// The burst of a payment, so short that its light is no reason to wait.
 pub(crate) fn plan() -> BurstPlan {
-    BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8])
+    let coded = BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8]);
+    let shots = coded.shots().iter().map(|shot| Shot {
+        exposure_us: 20,
+        ..*shot
+    });
+    BurstPlan::new(shots.collect()).unwrap_or(coded)
 }
 
 pub(crate) fn capture(reader: &mut Reader, plan: &BurstPlan) -> Result<Vec<Frame>, ReaderError> {
