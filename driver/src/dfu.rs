@@ -21,6 +21,11 @@ use crate::limits::{DFU_BLOCK_LEN, DFU_POLL_MAX, DFU_POLLS_MAX, DFU_RETURN, DFU_
 use crate::protocol::ProtocolError;
 use crate::transport::TransportError;
 
+/// USB product id of readers in DFU mode: a test id of pid.codes, as [`crate::usb::PRODUCT_ID`].
+pub const LOADER_PRODUCT_ID: u16 = 0x0002;
+/// Class and subclass of a DFU interface; its protocol tells the [`Mode`].
+pub const DFU_CLASS: (u8, u8) = (0xfe, 0x01);
+
 /// `bRequest` numbers.
 pub mod request {
     /// Leave the bus and come back in DFU mode.
@@ -410,6 +415,17 @@ pub enum Mode {
     RunTime,
     /// Waiting for firmware.
     Loader,
+}
+
+impl Mode {
+    /// `bInterfaceProtocol` of the DFU interface.
+    #[must_use]
+    pub fn protocol(self) -> u8 {
+        match self {
+            Self::RunTime => 1,
+            Self::Loader => 2,
+        }
+    }
 }
 
 /// Where readers are found by their DFU interface.

@@ -11,8 +11,7 @@
 //! It proves itself by the development root ([`crate::maker`]), or by a maker's if it was born so, and takes firmware
 //! by DFU.
 //!
-//! Not here: how long its LEDs shine a second (`PROTOCOL.md` section 11): they shine on nobody, and benches take bursts
-//! one after the other. Nor cabling to a kernel. The firmware knows nothing of this module's handle and
+//! Not here: cabling to a kernel ([`crate::usbip`] has it). The firmware knows nothing of this module's handle and
 //! transport; another way in is another caller of `device`.
 
 mod device;
@@ -152,13 +151,14 @@ impl EmulatorHandle {
         self.claim().ok()
     }
 
-    /// The reader as a USB device that a cable can serve ([`crate::usbip`]); `None` while it is unplugged or somebody
-    /// else holds it. After it was unplugged and plugged in again, ask for a new one.
+    /// The reader as a USB device that a cable can serve ([`crate::usbip`]), in DFU mode as what it is then; `None`
+    /// while it is unplugged or somebody else holds it. After it was unplugged and plugged in again, or left the bus for
+    /// an update and came back, ask for a new one.
     #[must_use]
     pub fn gadget(&self) -> Option<Box<dyn crate::usbip::Gadget>> {
-        let claim = self.shared.device().claim().ok()?;
+        let claimed = self.shared.device().claim_whole().ok()?;
         let shared = Arc::clone(&self.shared);
-        Some(Box::new(gadget::ReaderGadget::new(shared, claim)))
+        Some(Box::new(gadget::ReaderGadget::new(shared, claimed)))
     }
 
     /// Where it is plugged in; `None` while unplugged.
@@ -304,7 +304,7 @@ impl Drop for EmulatedTransport {
 /// The DFU interface of one plugging-in of an emulated reader.
 struct EmulatedDfu {
     shared: Arc<Shared>,
-    plug: u64,
+    plug: Claim,
 }
 
 impl fmt::Debug for EmulatedDfu {

@@ -45,6 +45,7 @@ pub mod clock;
 pub mod dfu;
 pub mod emulator;
 pub mod hotplug;
+mod light;
 pub mod limits;
 pub mod maker;
 pub mod picture;

@@ -21,6 +21,8 @@ pub const EXPOSURE_US_MAX: u32 = 100_000;
 pub const NIR_US_MAX: u32 = 200_000;
 /// Longest that the visible LEDs may shine in one burst, in microseconds.
 pub const VISIBLE_US_MAX: u32 = 20_000;
+/// How long a lit shot counts against what a bank may shine.
+pub const LIGHT_WINDOW: Duration = Duration::from_secs(1);
 /// Longest payload of a command packet.
 pub const COMMAND_PAYLOAD_MAX: usize = 1024;
 /// Size of a bulk packet at high speed. A message that is a multiple of it ends with a
@@ -49,6 +51,8 @@ pub const RECOVERY_TIMEOUT: Duration = Duration::from_millis(500);
 pub const RESYNC_MESSAGES_MAX: usize = 64;
 /// Attempts at one capture, the first included.
 pub const CAPTURE_ATTEMPTS: usize = 2;
+/// Bursts whose light is counted apart; beyond, the oldest two count as one.
+pub const LIGHT_BURSTS_MAX: usize = 64;
 /// How long cancelled USB transfers may take to come back before they are given up.
 pub const USB_DRAIN: Duration = Duration::from_millis(100);
 /// Bulk reads kept pending: the bus works while the host looks at what came before.

@@ -26,9 +26,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::burst::{BurstPlan, Frame};
-use crate::clock::{Clock, Deadline, SystemClock};
-use crate::limits::{CAPTURE_ATTEMPTS, COMMAND_TIMEOUT, KEEP_ALIVE};
-use crate::protocol::{Attestation, Command, Info, Reply, SelfTest, Ticket, Trust};
+use crate::clock::{Bell, Clock, Deadline, SystemClock};
+use crate::light::LightBudget;
+use crate::limits::{CANCEL_SLICE, CAPTURE_ATTEMPTS, COMMAND_TIMEOUT, KEEP_ALIVE};
+use crate::protocol::{Attestation, Command, Info, NakCode, Reply, SelfTest, Ticket, Trust};
 use crate::transport::Transport;
 use link::Link;
 
@@ -75,6 +76,8 @@ pub struct Reader {
     info: Info,
     attestation: Attestation,
     state: State,
+    /// What the LEDs shone at our asking.
+    light: LightBudget,
 }
 
 impl Reader {
@@ -113,6 +116,7 @@ impl Reader {
             info,
             attestation,
             state: State::Ready,
+            light: LightBudget::default(),
         })
     }
 
@@ -166,7 +170,8 @@ impl Reader {
     /// `ticket` says what the burst is for, under a nonce of fresh random bytes; every frame is checked to carry both,
     /// and the LEDs that were drawn for its shot. A refused, damaged,
     /// stalled or silent burst is taken once more within `timeout`. The clean-up after a failure
-    /// has time of its own, four times [`crate::limits::RECOVERY_TIMEOUT`] at most.
+    /// has time of its own, four times [`crate::limits::RECOVERY_TIMEOUT`] at most. A burst that would let the LEDs
+    /// shine longer than they may in a second waits for its turn, which is part of `timeout`.
     ///
     /// # Errors
     /// [`ReaderError`]. After every error but `Gone` the reader can be used again.
@@ -182,7 +187,15 @@ impl Reader {
         let deadline = Deadline::after(self.link.clock(), timeout);
         let mut attempt = 1;
         loop {
-            let error = match capture::run(&mut self.link, plan, ticket, deadline, cancel) {
+            self.wait_for_light(plan, deadline, cancel)?;
+            let taken = capture::run(&mut self.link, plan, ticket, deadline, cancel);
+            // Counted from its end, when the reader has counted it for a while.
+            let now = self.link.clock().now();
+            match taken {
+                Err(ReaderError::Refused(NakCode::LightSpent)) => self.light.exhaust(now),
+                _ => self.light.spend(plan, now),
+            }
+            let error = match taken {
                 Ok(frames) => return Ok(frames),
                 Err(error) => error,
             };
@@ -195,6 +208,28 @@ impl Reader {
             }
             tracing::warn!(%error, "capture failed, taking it once more");
             attempt += 1;
+        }
+    }
+
+    /// Lets the LEDs rest until `plan` may be played.
+    fn wait_for_light(
+        &self,
+        plan: &BurstPlan,
+        deadline: Deadline,
+        cancel: &CancelToken,
+    ) -> Result<(), ReaderError> {
+        let clock = self.link.clock();
+        let bell = Bell::new();
+        loop {
+            let wait = self.light.wait(plan, clock.now());
+            if wait.is_zero() {
+                return Ok(());
+            }
+            if cancel.is_cancelled() {
+                return Err(ReaderError::Cancelled);
+            }
+            let left = deadline.left(clock).ok_or(ReaderError::TimedOut)?;
+            clock.wait(&bell, bell.rings(), wait.min(left).min(CANCEL_SLICE));
         }
     }
 

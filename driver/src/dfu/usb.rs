@@ -6,14 +6,9 @@ use std::time::Duration;
 use nusb::transfer::{ControlIn, ControlOut, ControlType, Recipient, TransferError};
 use nusb::{ErrorKind, Interface, MaybeFuture};
 
-use super::{DfuBus, DfuPort, Mode};
+use super::{DFU_CLASS, DfuBus, DfuPort, LOADER_PRODUCT_ID, Mode};
 use crate::transport::TransportError;
 use crate::usb::{PRODUCT_ID, VENDOR_ID};
-
-/// Product number in DFU mode.
-const LOADER_ID: u16 = 0x0002;
-/// Class and subclass of a DFU interface; its protocol tells the mode.
-const DFU_CLASS: (u8, u8) = (0xfe, 0x01);
 
 /// The machine's bus.
 #[derive(Debug)]
@@ -29,9 +24,9 @@ impl fmt::Debug for UsbDfuPort {
 
 impl DfuBus for UsbDfuBus {
     fn open(&mut self, serial: &str, mode: Mode) -> Result<Box<dyn DfuPort>, TransportError> {
-        let (product, protocol) = match mode {
-            Mode::RunTime => (PRODUCT_ID, 1),
-            Mode::Loader => (LOADER_ID, 2),
+        let product = match mode {
+            Mode::RunTime => PRODUCT_ID,
+            Mode::Loader => LOADER_PRODUCT_ID,
         };
         let mut devices = nusb::list_devices()
             .wait()
@@ -43,7 +38,7 @@ impl DfuBus for UsbDfuBus {
         let device = device.ok_or(TransportError::Disconnected)?;
         let number = device.interfaces().find_map(|interface| {
             let class = (interface.class(), interface.subclass());
-            let found = class == DFU_CLASS && interface.protocol() == protocol;
+            let found = class == DFU_CLASS && interface.protocol() == mode.protocol();
             found.then(|| interface.interface_number())
         });
         let number = number.ok_or(TransportError::Disconnected)?;

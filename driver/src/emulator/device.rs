@@ -74,16 +74,22 @@ impl Device {
         (self.plugged && self.loader.is_none()).then_some(self.plug)
     }
 
-    /// The plugging-in, if the reader is in this mode.
-    pub(super) fn dfu(&self, mode: Mode) -> Option<u64> {
-        let is_loader = self.loader.is_some();
-        (self.plugged && is_loader == (mode == Mode::Loader)).then_some(self.plug)
+    fn mode(&self) -> Mode {
+        match self.loader {
+            Some(_) => Mode::Loader,
+            None => Mode::RunTime,
+        }
+    }
+
+    /// The plugging-in, if the reader is in this mode. Its DFU interface is nobody's claim.
+    pub(super) fn dfu(&self, mode: Mode) -> Option<Claim> {
+        (self.plugged && self.mode() == mode).then_some(Claim(self.plug))
     }
 
     /// A class request to the DFU interface of this plugging-in.
     pub(super) fn dfu_send(
         &mut self,
-        plug: u64,
+        plug: Claim,
         request: (u8, u16),
         data: &[u8],
         now: Duration,
@@ -102,7 +108,11 @@ impl Device {
         Ok(())
     }
 
-    pub(super) fn dfu_receive(&mut self, plug: u64, number: u8) -> Result<Vec<u8>, TransportError> {
+    pub(super) fn dfu_receive(
+        &mut self,
+        plug: Claim,
+        number: u8,
+    ) -> Result<Vec<u8>, TransportError> {
         self.dfu_befall(plug)?;
         match &mut self.loader {
             Some(loader) => loader.receive(number, self.firmware.flash().0),
@@ -112,7 +122,7 @@ impl Device {
     }
 
     /// What may come between: the plug, or the start of the new firmware.
-    fn dfu_befall(&mut self, plug: u64) -> Result<(), TransportError> {
+    fn dfu_befall(&mut self, plug: Claim) -> Result<(), TransportError> {
         if self.faults.strikes(Fault::Unplug) {
             self.pull();
         }
@@ -120,11 +130,7 @@ impl Device {
             self.pull();
             self.plug_in();
         }
-        if self.plugged && self.plug == plug {
-            Ok(())
-        } else {
-            Err(TransportError::Disconnected)
-        }
+        self.check(plug)
     }
 
     pub(super) fn shown(&self) -> Option<Pattern> {
@@ -140,14 +146,22 @@ impl Device {
     }
 
     pub(super) fn claim(&mut self) -> Result<Claim, TransportError> {
-        if self.plug().is_none() {
+        match self.plug() {
+            Some(_) => self.claim_whole().map(|(claim, _)| claim),
+            None => Err(TransportError::Disconnected),
+        }
+    }
+
+    /// As [`Self::claim`], whichever its mode.
+    pub(super) fn claim_whole(&mut self) -> Result<(Claim, Mode), TransportError> {
+        if !self.plugged {
             return Err(TransportError::Disconnected);
         }
         if self.claimed {
             return Err(TransportError::Denied);
         }
         self.claimed = true;
-        Ok(Claim(self.plug))
+        Ok((Claim(self.plug), self.mode()))
     }
 
     pub(super) fn release(&mut self, claim: Claim) {
@@ -259,6 +273,9 @@ impl Device {
             Recovery::Reset => {
                 self.asleep_until = None;
                 self.power_cycle();
+                if let Some(loader) = &mut self.loader {
+                    loader.reset();
+                }
                 self.advance(now);
             }
         }

@@ -10,10 +10,11 @@ use super::device::approach;
 use super::faults::{Fault, Faults};
 use super::flash::Flash;
 use super::sensor::{Sensor, Subject};
-use crate::burst::{BurstPlan, Frame, Light};
+use crate::burst::{BurstPlan, Frame};
+use crate::light::{LightBudget, is_too_bright};
 use crate::limits::{
     COMMAND_PAYLOAD_MAX, DFU_ALLOWED, EMULATOR_EVENTS_MAX, EXPOSURE_US_MAX, EXPOSURE_US_MIN,
-    FRAME_PIXELS_MAX, NIR_US_MAX, SHOTS_MAX, VISIBLE_US_MAX,
+    FRAME_PIXELS_MAX, SHOTS_MAX,
 };
 use crate::maker::Birth;
 use crate::protocol::claim::ModelCertificate;
@@ -65,6 +66,8 @@ pub(super) struct Firmware {
     heard: u32,
     sequence: u32,
     job: Job,
+    /// Outlasts everything, power-up too.
+    light: LightBudget,
     /// Replies that wait to be sent, with the command they answer. One command, one reply.
     replies: VecDeque<(Reply, u32)>,
     events: VecDeque<[u8; EVENT_LEN]>,
@@ -94,6 +97,7 @@ impl Firmware {
             heard: 0,
             sequence: 0,
             job: Job::Idle,
+            light: LightBudget::default(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             event_sequence: 0,
@@ -239,7 +243,7 @@ impl Firmware {
                 Some(Reply::Ack)
             }
             Command::Arm { ticket, plan } => Some(self.arm(ticket, plan)),
-            Command::Capture { nonce } => self.capture(nonce, answers).err().map(Reply::Nak),
+            Command::Capture { nonce } => self.capture(nonce, answers, now).err().map(Reply::Nak),
             Command::Connect(connect) => Some(self.connect(&connect, now)),
             Command::Hello {
                 version_min,
@@ -297,11 +301,7 @@ impl Firmware {
     }
 
     fn arm(&mut self, ticket: Ticket, plan: BurstPlan) -> Reply {
-        let lit = |light| -> u32 {
-            let shots = plan.shots().iter().filter(|shot| shot.light == light);
-            shots.map(|shot| shot.exposure_us).sum()
-        };
-        if lit(Light::Nir) > NIR_US_MAX || lit(Light::Visible) > VISIBLE_US_MAX {
+        if is_too_bright(&plan) {
             return Reply::Nak(NakCode::BadArgument);
         }
         match self.job {
@@ -313,12 +313,16 @@ impl Firmware {
         }
     }
 
-    fn capture(&mut self, nonce: Nonce, answers: u32) -> Result<(), NakCode> {
+    fn capture(&mut self, nonce: Nonce, answers: u32, now: Duration) -> Result<(), NakCode> {
         let (ticket, plan) = match &self.job {
             Job::Armed { ticket, plan } if ticket.nonce == nonce => (*ticket, plan.clone()),
             Job::Idle | Job::Armed { .. } => return Err(NakCode::NotArmed),
             Job::Streaming { .. } => return Err(NakCode::Busy),
         };
+        if !self.light.wait(&plan, now).is_zero() {
+            return Err(NakCode::LightSpent);
+        }
+        self.light.spend(&plan, now);
         self.captures += 1;
         let seed = (self.placements << 20) | self.captures;
         let frames = self.expose(&plan, seed).map_err(|error| {

@@ -1,4 +1,4 @@
-//! The emulated reader as a USB device: what comes over a cable, put to the same firmware.
+//! The emulated reader as a USB device: what comes over a cable, put to the same firmware, or in DFU mode to its loader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,15 +9,17 @@ use zeroize::Zeroizing;
 use super::Shared;
 use super::device::Claim;
 use crate::clock::Bell;
+use crate::dfu::Mode;
 use crate::limits::{BULK_PACKET_LEN, GADGET_MESSAGE_MAX, GADGET_PATIENCE};
 use crate::transport::{Control, Recovery, TransportError};
-use crate::usbip::descriptors::{Descriptors, READER_EVENTS, READER_IN, READER_OUT};
+use crate::usbip::descriptors::{Descriptors, READER_DFU, READER_EVENTS, READER_IN, READER_OUT};
 use crate::usbip::gadget::{Gadget, Outcome, Refusal, Setup};
 
 /// One plugging-in of an emulated reader. Dropping it releases the reader.
 pub(super) struct ReaderGadget {
     shared: Arc<Shared>,
     claim: Claim,
+    mode: Mode,
     descriptors: Descriptors,
     /// The beginning of a message whose end has not come.
     begun: Zeroizing<Vec<u8>>,
@@ -30,14 +32,34 @@ impl fmt::Debug for ReaderGadget {
 }
 
 impl ReaderGadget {
-    pub(super) fn new(shared: Arc<Shared>, claim: Claim) -> Self {
-        let descriptors = Descriptors::reader(&shared.serial);
+    pub(super) fn new(shared: Arc<Shared>, (claim, mode): (Claim, Mode)) -> Self {
+        let descriptors = match mode {
+            Mode::RunTime => Descriptors::reader(&shared.serial),
+            Mode::Loader => Descriptors::loader(&shared.serial),
+        };
         Self {
             shared,
             claim,
+            mode,
             descriptors,
             begun: Zeroizing::default(),
         }
+    }
+
+    /// A class request to the DFU interface.
+    fn dfu(&self, setup: Setup, data: &[u8]) -> Outcome<Vec<u8>> {
+        let Setup { request, value, .. } = setup;
+        let now = self.shared.clock.now();
+        let mut device = self.shared.device();
+        let answer = if setup.is_in() {
+            device.dfu_receive(self.claim, request)
+        } else {
+            let sent = device.dfu_send(self.claim, (request, value), data, now);
+            sent.map(|()| Vec::new())
+        };
+        drop(device);
+        self.shared.bell.ring(); // it may have left the bus
+        refused(Some(answer))
     }
 
     fn recover(&mut self, step: Recovery) {
@@ -61,7 +83,13 @@ impl Gadget for ReaderGadget {
     }
 
     fn control(&mut self, setup: Setup, data: &[u8]) -> Outcome<Vec<u8>> {
+        let dfu = match self.mode {
+            Mode::RunTime => READER_DFU,
+            Mode::Loader => 0,
+        };
         let request = match setup.request_type {
+            0x21 | 0xa1 if setup.index == u16::from(dfu) => return self.dfu(setup, data),
+            _ if self.mode == Mode::Loader => return Some(Err(Refusal::Stall)),
             0xc1 => Control::In {
                 request: setup.request,
                 value: setup.value,

@@ -34,6 +34,13 @@ impl Loader {
         self.leaves
     }
 
+    /// The host reset the port: a download begins from the start. What is marked stays marked.
+    pub(super) fn reset(&mut self) {
+        if !self.leaves {
+            *self = Self::new();
+        }
+    }
+
     pub(super) fn send(
         &mut self,
         number: u8,

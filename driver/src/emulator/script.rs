@@ -350,6 +350,7 @@ fn nak_word(code: NakCode) -> &'static str {
         NakCode::UnsupportedVersion => "unsupported_version",
         NakCode::ConnectFirst => "connect_first",
         NakCode::NotAuthentic => "not_authentic",
+        NakCode::LightSpent => "light_spent",
         NakCode::Other(_) => "",
     }
 }

@@ -600,3 +600,34 @@ proptest::proptest! {
         host.connect(1);
     }
 }
+
+#[test]
+fn capture_beyond_the_lit_time_of_a_second_is_refused_whoever_asks() {
+    let clock = Arc::new(ManualClock::new());
+    let emulator = emulator_named("TEST", clock.clone());
+    let host = &mut Host::connected(&emulator);
+    let mut sequence = 10;
+    let mut burst = |host: &mut Host| {
+        sequence += 2;
+        let nonce = [7; 16];
+        assert!(matches!(host.ask(&arm(nonce), sequence), (_, Reply::Ack)));
+        let (_, first) = host.ask(&Command::Capture { nonce }, sequence + 1);
+        if let Reply::Nak(code) = first {
+            return Some(code);
+        }
+        while !matches!(Reply::parse(host.receive()), Ok(Reply::CaptureDone { .. })) {}
+        None
+    };
+    // Twenty milliseconds of visible light, four a burst.
+    for _ in 0..5 {
+        assert_eq!(burst(host), None);
+    }
+    assert_eq!(burst(host), Some(NakCode::LightSpent));
+    clock.advance(Duration::from_millis(999));
+    // Neither a reset nor a new session is a way round it.
+    host.transport.recover(Recovery::Reset).unwrap();
+    host.connect(1);
+    assert_eq!(burst(host), Some(NakCode::LightSpent));
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(burst(host), None);
+}

@@ -112,6 +112,9 @@ pub enum NakCode {
     /// 11. Not sealed under this session's keys. Remedy: HELLO, CONNECT.
     #[error("the reader could not open a sealed command")]
     NotAuthentic,
+    /// 12. The LEDs shone as long as they may in a second. Remedy: wait a second.
+    #[error("the reader's LEDs have shone as long as they may in a second")]
+    LightSpent,
     /// A code of newer firmware. Remedy: update the driver.
     #[error("the reader refused with the unknown code {0}")]
     Other(u8),
@@ -119,7 +122,7 @@ pub enum NakCode {
 
 impl NakCode {
     /// All named codes, in the order of their numbers, from 1.
-    pub const NAMED: [Self; 11] = [
+    pub const NAMED: [Self; 12] = [
         Self::BadArgument,
         Self::BadSequence,
         Self::Busy,
@@ -131,6 +134,7 @@ impl NakCode {
         Self::UnsupportedVersion,
         Self::ConnectFirst,
         Self::NotAuthentic,
+        Self::LightSpent,
     ];
 
     /// The number on the wire.
@@ -148,6 +152,7 @@ impl NakCode {
             Self::UnsupportedVersion => 9,
             Self::ConnectFirst => 10,
             Self::NotAuthentic => 11,
+            Self::LightSpent => 12,
             Self::Other(code) => code,
         }
     }

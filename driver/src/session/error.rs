@@ -49,6 +49,7 @@ impl ReaderError {
                 | NakCode::Busy
                 | NakCode::ConnectFirst
                 | NakCode::HelloFirst
+                | NakCode::LightSpent
                 | NakCode::Malformed
                 | NakCode::NotArmed
                 | NakCode::NotAuthentic

@@ -90,6 +90,29 @@ fn capture(reader: &mut Reader) -> Result<Vec<Frame>, ReaderError> {
     reader.capture(&plan(), NONCE, AMPLE, &CancelToken::new())
 }
 
+#[test]
+fn bursts_one_after_the_other_keep_to_the_lit_time_of_a_second_and_are_never_refused() {
+    let bench = Bench::new(8, 8);
+    let mut reader = bench.open();
+    for burst in 0..23_u64 {
+        capture(&mut reader).unwrap();
+        assert_eq!(bench.clock.now().as_secs(), burst / 5, "burst {burst}");
+    }
+    assert_eq!(bench.captures(), 23, "none was taken twice");
+    // Too early, and given up within the caller's time.
+    let soon = Duration::from_millis(10);
+    for _ in 0..2 {
+        capture(&mut reader).unwrap();
+    }
+    let refused = reader.capture(&plan(), NONCE, soon, &CancelToken::new());
+    assert_eq!(refused.map(drop), Err(ReaderError::TimedOut));
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let refused = reader.capture(&plan(), NONCE, AMPLE, &cancel);
+    assert_eq!(refused.map(drop), Err(ReaderError::Cancelled));
+    capture(&mut reader).unwrap();
+}
+
 /// Frames are what the lens saw last, byte for byte.
 fn assert_seen(bench: &Bench, frames: &[Frame]) {
     let seen = bench.seen.lock().unwrap();

@@ -1,9 +1,11 @@
 //! Descriptors: what a device says of itself, written and read.
 //!
-//! The reader's are those of `driver/PROTOCOL.md`, section 1: one vendor interface with bulk OUT, bulk IN and interrupt
-//! IN, and the binary object store that makes Windows load WinUSB without a driver file (Microsoft OS 2.0 descriptors).
+//! The reader's are those of `driver/PROTOCOL.md`, section 1, at work and in DFU mode: a vendor interface with bulk OUT,
+//! bulk IN and interrupt IN, a DFU interface, and the binary object store that makes Windows load WinUSB without a driver
+//! file (Microsoft OS 2.0 descriptors).
 
-use crate::limits::{BULK_PACKET_LEN, DESCRIPTORS_MAX};
+use crate::dfu::{DFU_CLASS, LOADER_PRODUCT_ID, Mode};
+use crate::limits::{BULK_PACKET_LEN, DESCRIPTORS_MAX, DFU_BLOCK_LEN};
 use crate::protocol::EVENT_LEN;
 use crate::usb::{INTERFACE_CLASS, PRODUCT_ID, VENDOR_ID};
 
@@ -13,6 +15,8 @@ pub const READER_OUT: u8 = 0x03;
 pub const READER_IN: u8 = 0x85;
 /// Interrupt IN of the emulated reader.
 pub const READER_EVENTS: u8 = 0x82;
+/// Number of the DFU interface of the emulated reader at work; in DFU mode it is the only one, 0.
+pub const READER_DFU: u8 = 1;
 /// `bRequest` of the vendor request (recipient: device) that reads the Microsoft OS 2.0 descriptor set.
 pub const MS_OS_VENDOR_CODE: u8 = 0x4d;
 
@@ -23,6 +27,7 @@ const INTERFACE: u8 = 4;
 const ENDPOINT: u8 = 5;
 const BOS: u8 = 15;
 const DEVICE_CAPABILITY: u8 = 16;
+const DFU_FUNCTIONAL: u8 = 0x21;
 
 /// Transfer type in an endpoint descriptor.
 pub const BULK: u8 = 2;
@@ -54,21 +59,44 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Those of a reader with this serial number.
+    /// Those of a reader at work with this serial number.
     #[must_use]
     pub fn reader(serial: &str) -> Self {
         let (class, subclass, protocol) = INTERFACE_CLASS;
-        let ms_os = ms_os_set();
         let packet = u16::try_from(BULK_PACKET_LEN).unwrap_or(512);
         let event = u16::try_from(EVENT_LEN).unwrap_or(16);
-        let mut configuration = interface(0, 3, [class, subclass, protocol]);
-        configuration.extend(endpoint(READER_OUT, BULK, packet, 0));
-        configuration.extend(endpoint(READER_IN, BULK, packet, 0));
+        let mut parts = interface(0, 3, [class, subclass, protocol]);
+        parts.extend(endpoint(READER_OUT, BULK, packet, 0));
+        parts.extend(endpoint(READER_IN, BULK, packet, 0));
         // 2^(4-1) microframes: a hand is noticed within a millisecond.
-        configuration.extend(endpoint(READER_EVENTS, INTERRUPT, event, 4));
+        parts.extend(endpoint(READER_EVENTS, INTERRUPT, event, 4));
+        parts.extend(dfu(READER_DFU, Mode::RunTime));
+        let own = [winusb(), interface_guid()].concat();
+        let functions = [subset(2, 0, &own), subset(2, READER_DFU, &winusb())].concat();
         Self {
             device: device(VENDOR_ID, PRODUCT_ID, [0, 0, 0]),
-            configuration: configured(1, &configuration),
+            configuration: configured(2, REMOTE_WAKEUP, 500, &parts),
+            ..Self::windows(&subset(1, 0, &functions), serial)
+        }
+    }
+
+    /// Those of a reader in DFU mode.
+    #[must_use]
+    pub fn loader(serial: &str) -> Self {
+        Self {
+            device: device(VENDOR_ID, LOADER_PRODUCT_ID, [0, 0, 0]),
+            configuration: configured(1, BUS_POWERED, 100, &dfu(0, Mode::Loader)),
+            ..Self::windows(&winusb(), serial)
+        }
+    }
+
+    /// What both have: strings, and a Microsoft OS 2.0 set of these features with the store that names it.
+    fn windows(features: &[u8], serial: &str) -> Self {
+        let total = short(10 + features.len());
+        let ms_os = [&[10, 0, 0, 0][..], &WINDOWS_VERSION, &total, features].concat();
+        Self {
+            device: Vec::new(),
+            configuration: Vec::new(),
             bos: bos(&ms_os),
             ms_os,
             strings: vec![
@@ -117,14 +145,31 @@ pub fn device(vendor: u16, product: u16, class: [u8; 3]) -> Vec<u8> {
     bytes
 }
 
-/// A configuration descriptor over what belongs to it: bus-powered, 500 mA.
+/// `bmAttributes` of a configuration: bus-powered.
+pub const BUS_POWERED: u8 = 0x80;
+/// `bmAttributes` of a configuration: bus-powered, can wake the host.
+pub const REMOTE_WAKEUP: u8 = 0xa0;
+
+/// A configuration descriptor over what belongs to it, for a device that draws at most `current_ma` (up to 510).
 #[must_use]
-pub fn configured(interfaces: u8, parts: &[u8]) -> Vec<u8> {
-    let total = u16::try_from(9 + parts.len()).unwrap_or(u16::MAX);
-    let [low, high] = total.to_le_bytes();
-    let mut bytes = vec![9, CONFIGURATION, low, high, interfaces, 1, 0, 0x80, 250];
-    bytes.extend(parts);
+pub fn configured(interfaces: u8, attributes: u8, current_ma: u16, parts: &[u8]) -> Vec<u8> {
+    let [low, high] = short(9 + parts.len());
+    let power = u8::try_from(current_ma / 2).unwrap_or(u8::MAX);
+    let head = [9, CONFIGURATION, low, high, interfaces, 1, 0];
+    [&head[..], &[attributes, power], parts].concat()
+}
+
+/// A DFU interface with its functional descriptor: can download, detaches by itself; DFU 1.1.
+fn dfu(number: u8, mode: Mode) -> Vec<u8> {
+    let (class, subclass) = DFU_CLASS;
+    let mut bytes = interface(number, 0, [class, subclass, mode.protocol()]);
+    let [low, high] = short(DFU_BLOCK_LEN);
+    bytes.extend([9, DFU_FUNCTIONAL, 0x09, 0, 0, low, high, 0x10, 0x01]);
     bytes
+}
+
+fn short(length: usize) -> [u8; 2] {
+    u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes()
 }
 
 /// An interface descriptor: number, endpoints, class.
@@ -152,41 +197,44 @@ fn string(text: &str) -> Vec<u8> {
 }
 
 fn bos(ms_os: &[u8]) -> Vec<u8> {
-    let set = u16::try_from(ms_os.len()).unwrap_or(u16::MAX);
     let mut capability = vec![28, DEVICE_CAPABILITY, 5, 0];
     capability.extend(MS_OS_UUID);
     capability.extend(WINDOWS_VERSION);
-    capability.extend(set.to_le_bytes());
+    capability.extend(short(ms_os.len()));
     capability.extend([MS_OS_VENDOR_CODE, 0]);
     let mut bytes = vec![5, BOS, 33, 0, 1];
     bytes.extend(capability);
     bytes
 }
 
-/// "WINUSB" for the device, and the name under which programs find it.
-fn ms_os_set() -> Vec<u8> {
+/// A subset header over its features: kind 1, of the configuration with this index; kind 2, of the function whose first
+/// interface has this number.
+fn subset(kind: u8, which: u8, features: &[u8]) -> Vec<u8> {
+    let [low, high] = short(8 + features.len());
+    [&[8, 0, kind, 0, which, 0, low, high][..], features].concat()
+}
+
+/// Compatible id: Windows loads WinUSB.
+fn winusb() -> Vec<u8> {
+    [&[20, 0, 3, 0][..], b"WINUSB\0\0", &[0; 8]].concat()
+}
+
+/// Registry property: the name under which programs on Windows find readers.
+fn interface_guid() -> Vec<u8> {
     let wide = |text: &str| -> Vec<u8> {
         let units = text.encode_utf16().chain([0]);
         units.flat_map(u16::to_le_bytes).collect()
     };
-    let short = |length: usize| u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
-    let mut features = vec![20, 0, 3, 0];
-    features.extend(*b"WINUSB\0\0");
-    features.extend([0; 8]);
     let name = wide("DeviceInterfaceGUIDs");
     let mut value = wide(INTERFACE_GUID);
     value.extend([0, 0]); // REG_MULTI_SZ ends with an empty string
-    features.extend(short(10 + name.len() + value.len()));
-    features.extend([4, 0, 7, 0]);
-    features.extend(short(name.len()));
-    features.extend(&name);
-    features.extend(short(value.len()));
-    features.extend(&value);
-    let mut set = vec![10, 0, 0, 0];
-    set.extend(WINDOWS_VERSION);
-    set.extend(short(10 + features.len()));
-    set.extend(features);
-    set
+    let mut bytes = short(10 + name.len() + value.len()).to_vec();
+    bytes.extend([4, 0, 7, 0]);
+    bytes.extend(short(name.len()));
+    bytes.extend(&name);
+    bytes.extend(short(value.len()));
+    bytes.extend(&value);
+    bytes
 }
 
 /// One endpoint as a configuration descriptor tells it.

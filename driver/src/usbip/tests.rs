@@ -2,12 +2,14 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::descriptors::{BULK, Descriptors, INTERRUPT, Interface, MS_OS_VENDOR_CODE};
+use super::descriptors::{
+    Descriptors, Interface, READER_DFU, READER_EVENTS, READER_IN, READER_OUT,
+};
 use super::wire::{Command, HEADER_LEN, Reply, WireError};
-use super::{Server, Setup, UsbIpTransport};
+use super::{Refusal, Server, Setup, UsbIpTransport};
+use crate::dfu::request;
 use crate::protocol::{CONTROL_INFO, HEADER_LEN as PACKET_HEADER_LEN, Info};
 use crate::transport::{Control, Recovery, Transport, TransportError};
-use crate::usb::INTERFACE_CLASS;
 use crate::{
     BurstPlan, CancelToken, EmulatorHandle, Event, Frame, HandState, Reader, ReaderError, Signal,
     TestPattern, Trust,
@@ -261,39 +263,79 @@ fn headers_are_read_as_they_are_written() {
 }
 
 #[test]
-fn reader_descriptors_say_what_the_protocol_says() {
-    let descriptors = Descriptors::reader("A-1");
-    assert_eq!(descriptors.device[8..12], [0x09, 0x12, 0x01, 0x00]);
-    let interfaces = Interface::parse_all(&descriptors.configuration);
-    let [reader] = &interfaces[..] else {
-        panic!("one interface")
+fn reader_descriptors_are_those_of_the_protocol() {
+    let reader = Descriptors::reader("A-1");
+    assert_eq!(reader.device, vector("DEVICE_DESCRIPTOR"));
+    // Endpoint addresses are a maker's to choose.
+    let mut configuration = vector("CONFIGURATION_DESCRIPTOR");
+    for (at, address) in [(20, READER_OUT), (27, READER_IN), (34, READER_EVENTS)] {
+        configuration[at] = address;
+    }
+    assert_eq!(reader.configuration, configuration);
+    assert_eq!(reader.bos, vector("BOS_DESCRIPTOR"));
+    assert_eq!(reader.ms_os, vector("MS_OS_DESCRIPTOR"));
+    let loader = Descriptors::loader("A-1");
+    assert_eq!(loader.device, vector("DFU_DEVICE_DESCRIPTOR"));
+    assert_eq!(loader.configuration, vector("DFU_CONFIGURATION_DESCRIPTOR"));
+    assert_eq!(loader.bos, vector("DFU_BOS_DESCRIPTOR"));
+    assert_eq!(loader.ms_os, vector("DFU_MS_OS_DESCRIPTOR"));
+    let serial = [8, 3, b'A', 0, b'-', 0, b'1', 0];
+    for descriptors in [reader, loader] {
+        assert_eq!(descriptors.answer(3, 3).unwrap(), serial);
+        assert_eq!(descriptors.answer(3, 4), None);
+    }
+}
+
+#[test]
+fn reader_at_work_and_in_dfu_mode_are_two_devices() {
+    let emulator = EmulatorHandle::new(Box::new(TestPattern::new(8, 8)));
+    let mut gadget = emulator.gadget().unwrap();
+    let setup = |request_type, request, index| Setup {
+        request_type,
+        request,
+        value: 0,
+        index,
+        length: 6,
     };
-    assert_eq!(reader.class, INTERFACE_CLASS);
-    assert_eq!(reader.find(BULK, true).unwrap().packet, 512);
-    assert_eq!(reader.find(BULK, false).unwrap().packet, 512);
-    assert!(reader.find(INTERRUPT, true).unwrap().packet >= 16);
-    let total = u16::from_le_bytes([descriptors.configuration[2], descriptors.configuration[3]]);
-    assert_eq!(usize::from(total), descriptors.configuration.len());
-    assert_eq!(
-        descriptors.answer(3, 3).unwrap(),
-        [8, 3, b'A', 0, b'-', 0, b'1', 0]
-    );
-    assert_eq!(descriptors.answer(3, 4), None);
-    // Windows asks the store for the length and the request of the set, then the set for WINUSB.
-    let bos = descriptors.answer(15, 0).unwrap();
-    assert_eq!(bos.len(), usize::from(u16::from_le_bytes([bos[2], bos[3]])));
-    let set = usize::from(u16::from_le_bytes([bos[29], bos[30]]));
-    assert_eq!((set, bos[31]), (descriptors.ms_os.len(), MS_OS_VENDOR_CODE));
-    let said = u16::from_le_bytes([descriptors.ms_os[8], descriptors.ms_os[9]]);
-    assert_eq!(usize::from(said), set);
-    assert_eq!(&descriptors.ms_os[14..20], b"WINUSB");
+    let detach = setup(0x21, request::DETACH, u16::from(READER_DFU));
+    assert_eq!(gadget.control(detach, &[]), Some(Err(Refusal::Stall)));
+    drop(gadget);
+    let transport = Box::new(emulator.transport().unwrap());
+    let mut reader = Reader::open(transport, &Trust::development()).unwrap();
+    reader.allow_update().unwrap();
+    drop(reader);
+    let mut gadget = emulator.gadget().unwrap();
+    assert_eq!(gadget.control(detach, &[]), Some(Ok(Vec::new())));
+    assert!(!gadget.is_plugged(), "it left the bus");
+    assert_eq!(gadget.control(detach, &[]), Some(Err(Refusal::Gone)));
+    let mut loader = emulator.gadget().unwrap();
+    assert_eq!(loader.descriptors(), &Descriptors::loader("EMULATED-1"));
+    let status = setup(0xa1, request::GETSTATUS, 0);
+    let idle = vec![0, 0, 0, 0, 2, 0];
+    assert_eq!(loader.control(status, &[]), Some(Ok(idle.clone())));
+    loader.restart();
+    assert_eq!(loader.control(status, &[]), Some(Ok(idle)), "enumerated");
+    let info = setup(0xc1, CONTROL_INFO, 0);
+    assert_eq!(loader.control(info, &[]), Some(Err(Refusal::Stall)));
+    assert!(emulator.transport().is_none() && emulator.address().is_none());
+}
+
+/// Bytes of a vector of the specification.
+fn vector(name: &str) -> Vec<u8> {
+    let (_, after) = include_str!("../../PROTOCOL.md")
+        .split_once(&format!("Vector `{name}`"))
+        .unwrap();
+    let block = after.split("```").nth(1).unwrap().split_whitespace();
+    block
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect()
 }
 
 #[test]
 fn damaged_configuration_ends_where_it_is_damaged() {
     let whole = Descriptors::reader("A-1").configuration;
     for length in 0..whole.len() {
-        assert!(Interface::parse_all(&whole[..length]).len() <= 1);
+        assert!(Interface::parse_all(&whole[..length]).len() <= 2);
     }
     let mut zero = whole;
     zero[9] = 0; // the interface's own length

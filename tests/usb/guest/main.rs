@@ -19,6 +19,7 @@ mod peer;
 mod plugging;
 mod rig;
 mod system;
+mod updating;
 mod uvc;
 
 use std::process::ExitCode;
@@ -34,11 +35,13 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["vhci", rest @ ..] => Rig::vhci(rest.contains(&"long")).map(|rig| {
-            let cases = [faults::CASES, plugging::CASES, system::CASES, camera::CASES];
+            let own = [plugging::CASES, system::CASES, camera::CASES].concat();
+            run(rig, &[faults::CASES, updating::CASES, &own].concat())
+        }),
+        ["xhci", rest @ ..] => Rig::xhci(rest.contains(&"long")).map(|rig| {
+            let cases = [faults::CASES, updating::CASES, system::XHCI_CASES];
             run(rig, &cases.concat())
         }),
-        ["xhci", rest @ ..] => Rig::xhci(rest.contains(&"long"))
-            .map(|rig| run(rig, &[faults::CASES, system::XHCI_CASES].concat())),
         ["bench", "user-space"] => bench::user_space(),
         ["bench", kind] => bench::run(kind),
         ["peer", redir, line] => peer::run(redir, line).map(|()| true),

@@ -35,15 +35,20 @@ pub(crate) fn run(redir: &str, line: &str) -> anyhow::Result<()> {
 /// Serves whatever is plugged in, one after the other.
 fn serve(mut peer: Peer, plugged: &Receiver<Plugging>) -> anyhow::Result<()> {
     while let Ok(plug) = plugged.recv() {
-        let gadget = match plug {
-            Plugging::Spigot(plug) => Box::new(Spigot::new(&plug)),
-            Plugging::Reader(emulator) => match emulator.gadget() {
-                Some(gadget) => gadget,
-                None => continue, // Pulled again before it was seen.
-            },
-        };
-        if !peer.serve(gadget)? {
-            return Ok(());
+        match plug {
+            Plugging::Spigot(plug) => {
+                if !peer.serve(Box::new(Spigot::new(&plug)))? {
+                    return Ok(());
+                }
+            }
+            // It may be pulled again before it was seen, or leave for an update and come back by itself.
+            Plugging::Reader(emulator) => {
+                while let Some(gadget) = emulator.gadget() {
+                    if !peer.serve(gadget)? {
+                        return Ok(());
+                    }
+                }
+            }
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use palm_driver::usb::UsbBus;
 use palm_driver::usbip::vhci::Plugged;
 use palm_driver::{
     BurstPlan, Bus, CancelToken, EmulatorConfig, EmulatorHandle, Frame, Listing, Reader,
-    ReaderAddress, ReaderError, SystemClock, Transport, Trust,
+    ReaderAddress, ReaderError, Shot, SystemClock, Transport, Trust,
 };
 
 use crate::bare::{Plug, Spigot};
@@ -167,6 +167,31 @@ impl Rig {
         Ok(())
     }
 
+    /// Does something in which the reader leaves the bus by itself and comes back. On this side its cable is put in
+    /// again each time; on the other side the peer does so.
+    pub(crate) fn following<T: Send>(
+        &mut self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        let Device::Vhci {
+            emulator, plugged, ..
+        } = &mut self.device
+        else {
+            return work();
+        };
+        std::thread::scope(|scope| {
+            let working = scope.spawn(work);
+            while !working.is_finished() {
+                if !plugged.as_ref().is_some_and(Plugged::is_running) {
+                    *plugged = None;
+                    *plugged = emulator.gadget().map(Plugged::new).transpose()?;
+                }
+                pause(Duration::from_millis(2));
+            }
+            working.join().ok().context("the work panicked")?
+        })
+    }
+
     /// Port of the virtual controller.
     pub(crate) fn port(&self) -> anyhow::Result<u32> {
         match &self.device {
@@ -235,8 +260,14 @@ pub(crate) fn greet(transport: Box<dyn Transport>) -> Result<Reader, ReaderError
     Reader::open(transport, &Trust::development())
 }
 
+/// The burst of a payment, so short that its light is no reason to wait.
 pub(crate) fn plan() -> BurstPlan {
-    BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8])
+    let coded = BurstPlan::coded([1, 2, 3, 4, 5, 6, 7, 8]);
+    let shots = coded.shots().iter().map(|shot| Shot {
+        exposure_us: 20,
+        ..*shot
+    });
+    BurstPlan::new(shots.collect()).unwrap_or(coded)
 }
 
 pub(crate) fn capture(reader: &mut Reader, plan: &BurstPlan) -> Result<Vec<Frame>, ReaderError> {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use palm_driver::Bell;
 use palm_driver::picture::jpeg_of_grey;
-use palm_driver::usbip::descriptors::{BULK, Descriptors, configured, device, endpoint, interface};
+use palm_driver::usbip::descriptors::{
+    BULK, BUS_POWERED, Descriptors, configured, device, endpoint, interface,
+};
 use palm_driver::usbip::gadget::{Gadget, Outcome, Refusal, Setup};
 use zeroize::Zeroizing;
 
@@ -244,7 +246,7 @@ fn descriptors() -> Descriptors {
     parts.extend(endpoint(STREAM, BULK, 512, 0));
     Descriptors {
         device: device(ID.0, ID.1, [0xef, 2, 1]),
-        configuration: configured(2, &parts),
+        configuration: configured(2, BUS_POWERED, 500, &parts),
         bos: Vec::new(),
         ms_os: Vec::new(),
         strings: vec![

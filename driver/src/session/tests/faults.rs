@@ -121,6 +121,11 @@ fn more_rows() -> Vec<Row> {
             "NAK busy\nNAK sensor_fault",
             Told(ReaderError::Refused(NakCode::SensorFault)),
         ),
+        (
+            "lit time used up by another host",
+            "NAK light_spent",
+            MadeGood,
+        ),
         ("silence", "SLEEP 900", MadeGood),
         ("silence for minutes", "SLEEP 600000", MadeGood),
         ("unplug", "UNPLUG", Told(ReaderError::Gone)),
