@@ -14,8 +14,6 @@ use crate::{error::Error, store::Store};
 pub(crate) enum Table {
     /// number -> something that the bank, the rail and we do not agree on.
     Break,
-    /// what it is known by -> its number.
-    BreakByName,
     /// nothing -> the last number.
     BreakLast,
     /// customer id -> what is known in the clear.
@@ -88,7 +86,6 @@ impl Table {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Break => "break",
-            Self::BreakByName => "break-by-name",
             Self::BreakLast => "break-last",
             Self::Customer => "customer",
             Self::CustomerDay => "customer-day",

@@ -26,6 +26,42 @@ fn authorise() -> v1::AuthorisePaymentRequest {
 }
 
 #[test]
+fn an_order_names_its_wrong_field_and_tells_no_account() {
+    let order = || v1::OrderPayoutRequest {
+        request_id: "9b2f3c1e-0f7a-4c57-9a86-7d2f0c1f4f11".to_owned(),
+        wallet: "customers/9b2f3c1e-0f7a-4c57-9a86-7d2f0c1f4f11/wallet".to_owned(),
+        amount: authorise().amount,
+        account: "DE89370400440532013000".to_owned(),
+        holder: " Kim ".to_owned(),
+    };
+    let read = OrderPayout::try_from(order()).unwrap();
+    assert_eq!(read.holder.as_deref(), Some("Kim"));
+    assert!(!format!("{read:?}").contains("DE89"));
+    type Spoil = fn(&mut v1::OrderPayoutRequest);
+    let table: [(&str, Spoil); 6] = [
+        ("request_id", |r| r.request_id.clear()),
+        ("wallet", |r| r.wallet = "customers/1".to_owned()),
+        ("amount", |r| r.amount = None),
+        ("account", |r| r.account.clear()),
+        ("account", |r| r.account = "1".repeat(65)),
+        ("holder", |r| r.holder = "K\n".repeat(2)),
+    ];
+    for (field, spoil) in table {
+        let mut wire = order();
+        spoil(&mut wire);
+        assert_eq!(OrderPayout::try_from(wire).unwrap_err().field, field);
+    }
+    let close = |note: &str| {
+        let note = note.to_owned();
+        CloseBreak::try_from(v1::CloseBreakRequest { number: 1, note })
+    };
+    assert_eq!(close(" a ").unwrap().note, "a");
+    for note in ["", " ", "a\u{1b}b", &"x".repeat(201)] {
+        assert_eq!(close(note).unwrap_err().field, "note");
+    }
+}
+
+#[test]
 fn payment_reads_back_as_written() {
     let parsed = AuthorisePayment::try_from(authorise()).unwrap();
     assert_eq!(parsed.amount, Money::amount(4_500, Currency::KRW).unwrap());

@@ -7,7 +7,8 @@ use palm_proto::{
     id::{CustomerId, TillId},
     reason::ReasonCode,
     v1::{
-        self, authorise_payment_response::Outcome, checkout_service_client::CheckoutServiceClient,
+        self, authorise_payment_response::Outcome, bank_service_client::BankServiceClient,
+        checkout_service_client::CheckoutServiceClient,
         customer_service_client::CustomerServiceClient,
         enrolment_service_client::EnrolmentServiceClient, till_service_client::TillServiceClient,
         wallet_service_client::WalletServiceClient,
@@ -597,4 +598,60 @@ async fn stop_ends_serving_while_a_connection_is_open() {
         .list_tills(v1::ListTillsRequest::default())
         .await;
     assert_eq!(reason_of(&answer.unwrap_err()), None);
+}
+
+#[tokio::test]
+async fn calls_about_the_bank_are_the_operator_s_alone() {
+    let counter = Counter::open().await;
+    let mut till = BankServiceClient::new(counter.till("counter-1").await);
+    let name = "payouts/9b2f3c1e-0f7a-4c57-9a86-7d2f0c1f4f11".to_owned();
+    let denied = [
+        refused(till.get_books(v1::GetBooksRequest {}).await),
+        refused(till.deposit(v1::DepositRequest::default()).await),
+        refused(till.order_payout(v1::OrderPayoutRequest::default()).await),
+        refused(
+            till.cancel_payout(v1::CancelPayoutRequest { name: name.clone() })
+                .await,
+        ),
+        refused(
+            till.get_payout(v1::GetPayoutRequest { name: name.clone() })
+                .await,
+        ),
+        refused(till.list_payouts(v1::ListPayoutsRequest::default()).await),
+        refused(
+            till.make_payout_file(v1::MakePayoutFileRequest::default())
+                .await,
+        ),
+        refused(
+            till.get_payout_file(v1::GetPayoutFileRequest::default())
+                .await,
+        ),
+        refused(
+            till.report_payouts(v1::ReportPayoutsRequest::default())
+                .await,
+        ),
+        refused(till.reconcile(v1::ReconcileRequest::default()).await),
+        refused(till.close_break(v1::CloseBreakRequest::default()).await),
+    ];
+    assert!(denied.iter().all(|answer| *answer == DENIED), "{denied:?}");
+    let mut operator = BankServiceClient::new(counter.operator().await);
+    let order = |account: &str| v1::OrderPayoutRequest {
+        request_id: request(1).to_string(),
+        wallet: "customers/9b2f3c1e-0f7a-4c57-9a86-7d2f0c1f4f11/wallet".to_owned(),
+        amount: Some(krw(100).into()),
+        account: account.to_owned(),
+        holder: String::new(),
+    };
+    for account in ["DE88370400440532013000", "4242424242424242"] {
+        let status = operator.order_payout(order(account)).await.unwrap_err();
+        assert_eq!(reason_of(&status), Some(ReasonCode::Malformed));
+        assert!(!format!("{status:?}").contains(&account[4..]), "{status:?}");
+    }
+    // More than other calls may be, and no message of a bank.
+    let content = vec![b' '; 1 << 20];
+    let request = v1::ReportPayoutsRequest { content };
+    let status = operator.report_payouts(request).await.unwrap_err();
+    assert_eq!(reason_of(&status), Some(ReasonCode::Malformed));
+    let unknown = refused(operator.get_payout(v1::GetPayoutRequest { name }).await);
+    assert_eq!(unknown, (Code::NotFound, Some(ReasonCode::NotFound)));
 }

@@ -1,6 +1,6 @@
 //! Breaks from one comparison to the next: since when each is known, and which of them somebody has explained.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use palm_proto::request::CloseBreak;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Longest part of a reference that a break is known by, in bytes: keys of the store have at most 256.
+/// Longest part of a reference that a break is known by, in bytes.
 const NAME_MAX: usize = 128;
 /// What was explained, and is not in the files any more, is kept for so many days.
 const CLOSED_FOR_DAYS: u32 = 400;
@@ -43,7 +43,7 @@ fn key(number: u64) -> Vec<u8> {
 
 /// Second rows and what came back are known apart from the movement that they belong to; a movement's own break may
 /// change its kind from one comparison to the next.
-fn name_key(finding: &Finding) -> Vec<u8> {
+fn name(finding: &Finding) -> Vec<u8> {
     let group = match finding.verdict {
         Verdict::Broken(Break::Duplicate) => b'2',
         Verdict::Broken(Break::Returned) => b'r',
@@ -60,7 +60,24 @@ fn name_key(finding: &Finding) -> Vec<u8> {
         [] => name.extend_from_slice(finding.open_minor().to_string().as_bytes()),
         reference => name.extend(reference.iter().take(NAME_MAX)),
     }
-    Table::BreakByName.key(&[&name])
+    name
+}
+
+/// Tells breaks apart that are known by the same: the second of a name from the first.
+#[derive(Default)]
+struct Names(BTreeMap<Vec<u8>, u32>);
+
+impl Names {
+    fn of(&mut self, finding: &Finding) -> Vec<u8> {
+        let mut name = name(finding);
+        let times = self.0.entry(name.clone()).or_default();
+        *times = times.saturating_add(1);
+        if *times > 1 {
+            name.push(b'#');
+            name.extend_from_slice(&times.to_be_bytes());
+        }
+        name
+    }
 }
 
 impl BreakRow {
@@ -154,29 +171,29 @@ impl Bank {
 }
 
 fn follow(tx: &mut Transaction<'_>, outcome: &mut Reconciliation, today: Day) -> Result<(), Error> {
-    let stored = tx.scan(&Table::Break.key(&[]), None, limits::BREAKS_MAX)?;
-    let mut room = limits::BREAKS_MAX.saturating_sub(stored.len());
-    let mut told = std::collections::BTreeSet::new();
+    let mut known = stored(tx, today)?;
+    let mut room = limits::BREAKS_MAX.saturating_sub(known.len());
+    let mut names = Names::default();
     for finding in &mut outcome.findings {
-        let name = name_key(finding);
-        let known = number_of(tx, &name)?;
-        match (finding.verdict, known) {
-            (Verdict::Broken(kind), Some(number)) => {
-                let row = tx.get(&key(number))?;
-                let row = row.ok_or(Error::Corrupt(Table::Break.name()))?;
-                let before: BreakRow = Table::Break.decode(&row)?;
+        let name = match finding.verdict {
+            Verdict::Broken(_) => names.of(finding),
+            Verdict::Matched | Verdict::InTransit => name(finding),
+        };
+        match (finding.verdict, known.remove(&name)) {
+            (Verdict::Broken(kind), Some((number, before))) => {
                 let mut row = BreakRow::new(finding, kind, today);
                 row.first_seen.clone_from(&before.first_seen);
                 // An explanation is of these amounts: others are to be looked at again.
                 let amounts = |row: &BreakRow| (row.kind, row.expected_minor, row.found_minor);
                 if amounts(&row) == amounts(&before) {
-                    row.note = before.note;
+                    row.note.clone_from(&before.note);
                 }
                 let kept = row.kept(number)?;
                 finding.kept = Some(kept);
                 finding.age_days = finding.age_days.max(age(kept.first_seen, today));
-                tx.put(key(number), rows::encode(&row));
-                told.insert(number);
+                if row != before {
+                    tx.put(key(number), rows::encode(&row));
+                }
             }
             (Verdict::Broken(kind), None) if room > 0 => {
                 room = room.saturating_sub(1);
@@ -184,48 +201,49 @@ fn follow(tx: &mut Transaction<'_>, outcome: &mut Reconciliation, today: Day) ->
                 let row = BreakRow::new(finding, kind, today);
                 finding.kept = Some(row.kept(number)?);
                 tx.put(key(number), rows::encode(&row));
-                tx.put(name, number.to_be_bytes().to_vec());
-                told.insert(number);
             }
-            (Verdict::Matched, Some(number)) => {
-                tx.delete(key(number));
-                tx.delete(name);
-                told.insert(number);
+            (Verdict::Matched, Some((number, _))) => tx.delete(key(number)),
+            (Verdict::InTransit, Some(before)) => {
+                known.insert(name, before);
             }
-            (Verdict::Broken(_), None) | (Verdict::Matched, None) | (Verdict::InTransit, _) => {}
+            (Verdict::Broken(_) | Verdict::Matched | Verdict::InTransit, None) => {}
         }
     }
-    let at = Table::Break.key(&[]).len();
-    for (stored_key, row) in stored {
-        let number = u64::from_be_bytes(rows::id_at(Table::Break, &stored_key, at)?);
-        let row: BreakRow = Table::Break.decode(&row)?;
-        if told.contains(&number) {
-            continue;
-        }
+    // Those that this comparison does not settle.
+    for (number, row) in known.into_values() {
         let is_closed = row.note.is_some();
         let finding = row.finding(number, today)?;
         if !is_closed {
             outcome.findings.push(finding);
         } else if finding.age_days > CLOSED_FOR_DAYS {
-            tx.delete(stored_key);
-            tx.delete(name_key(&finding));
+            tx.delete(key(number));
         }
     }
     outcome.sort();
     Ok(())
 }
 
-fn number_of(tx: &Transaction<'_>, name: &[u8]) -> Result<Option<u64>, Error> {
-    let number = tx.get(name)?.map(|bytes| bytes.try_into());
-    let number: Option<[u8; 8]> = number
-        .transpose()
-        .map_err(|_| Error::Corrupt(Table::BreakByName.name()))?;
-    Ok(number.map(u64::from_be_bytes))
+/// Every break that is kept, by what it is known by.
+fn stored(tx: &Transaction<'_>, today: Day) -> Result<BTreeMap<Vec<u8>, (u64, BreakRow)>, Error> {
+    let prefix = Table::Break.key(&[]);
+    let (mut known, mut names) = (BTreeMap::new(), Names::default());
+    for (key, row) in tx.scan(&prefix, None, limits::BREAKS_MAX)? {
+        let number = u64::from_be_bytes(rows::id_at(Table::Break, &key, prefix.len())?);
+        let row: BreakRow = Table::Break.decode(&row)?;
+        let name = names.of(&row.clone().finding(number, today)?);
+        known.insert(name, (number, row));
+    }
+    Ok(known)
 }
 
 fn next_number(tx: &mut Transaction<'_>) -> Result<u64, Error> {
     let key = Table::BreakLast.key(&[]);
-    let number = number_of(tx, &key)?.unwrap_or(0).saturating_add(1);
+    let last: Option<[u8; 8]> = tx
+        .get(&key)?
+        .map(|bytes| bytes.try_into())
+        .transpose()
+        .map_err(|_| Error::Corrupt(Table::BreakLast.name()))?;
+    let number = last.map_or(0, u64::from_be_bytes).saturating_add(1);
     tx.put(key, number.to_be_bytes().to_vec());
     Ok(number)
 }

@@ -97,9 +97,11 @@ impl Bank {
     ) -> Result<u32, Error> {
         let fees = fees(rail);
         let arrivals = outcome.findings.iter();
-        let arrivals: Vec<Arrival> = arrivals
+        let mut arrivals: Vec<Arrival> = arrivals
             .filter_map(|finding| arrival(finding, rail, bank, &fees))
             .collect();
+        // What came in pays for what went out.
+        arrivals.sort_by_key(|arrival| arrival.side == Side::Debit);
         let mut booked = 0_u32;
         for part in arrivals.chunks(limits::BANK_FACTS_A_WRITE) {
             let part = part.to_vec();

@@ -411,6 +411,23 @@ async fn breaks_are_numbered_age_over_comparisons_and_go_when_they_match() {
 }
 
 #[tokio::test]
+async fn two_breaks_of_one_name_keep_a_number_each() {
+    let (shop, _) = shop().await;
+    let bank = || {
+        let twice = [("STRAY", 5), ("STRAY", 5), ("STRAY", 5), ("STRAY", -5)];
+        vec![statement("B1", &twice)]
+    };
+    let first = compare(&shop, &[], bank()).await;
+    assert_eq!(first.open_breaks, 4, "{}", text(&first));
+    for number in 1..=4 {
+        let kept = format!("#{number} since");
+        assert_eq!(text(&first).matches(&kept).count(), 1, "{}", text(&first));
+    }
+    assert_eq!(compare(&shop, &[], bank()).await, first);
+    assert_eq!(compare(&shop, &[], vec![]).await.open_breaks, 4);
+}
+
+#[tokio::test]
 async fn files_of_others_and_statements_with_gaps_are_told() {
     let (shop, _) = shop().await;
     let files = |rail: &[u8], bank: &[u8]| Files {

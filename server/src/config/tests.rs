@@ -30,6 +30,26 @@ fn example_is_read_and_its_optional_values_are_the_defaults() {
 }
 
 #[test]
+fn shop_s_account_is_checked_and_never_written() {
+    let bank = |lines: &str| parse(&format!("{EXAMPLE}\n[bank]\n{lines}"));
+    let config = bank("account = \"NL41 MOCK 0000 0000 01\"\n").unwrap();
+    let own = config.bank.clone().unwrap();
+    assert_eq!((own.holder.as_deref(), own.settle_days), (None, 3));
+    let told = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
+    assert!(!told.contains("MOCK"), "{told}");
+    for (lines, key) in [
+        ("account = \"NL42MOCK0000000001\"", "bank.account"),
+        ("account = \"4242 4242 4242 4242\"", "bank.account"),
+        ("account = \"1\"\nholder = \" \"", "bank.holder"),
+        ("account = \"1\"\nsettle_days = 31", "bank.settle_days"),
+        ("iban = \"1\"", "account"),
+    ] {
+        let said = bank(lines).unwrap_err().to_string();
+        assert!(said.contains(key), "{said}");
+    }
+}
+
+#[test]
 fn memory_store_needs_no_path() {
     let text = with("kind = \"sled\"", "kind = \"memory\"").replace("path = \"store\"", "#");
     assert_eq!(parse(&text).unwrap().store, StoreConfig::Memory {});

@@ -163,14 +163,38 @@ async fn report(link: &Link, path: &Path) -> Result<(Sheet, bool), CtlError> {
     let answer = link.bank().report_payouts(request).await?.into_inner();
     let mut is_ok = answer.unknown == 0;
     let mut sheet = Sheet::list(&REPORTED_COLUMNS);
+    // About the whole file.
+    let about = |effect: &str, reason: String| {
+        let payout = v1::Payout {
+            bank_reason: reason,
+            file: answer.file.clone(),
+            ..v1::Payout::default()
+        };
+        reported_row(effect, payout)
+    };
+    if answer.is_duplicate {
+        sheet.push(about(
+            "DUPLICATE",
+            "the bank had it: nobody is paid again".to_owned(),
+        ));
+    }
+    if answer.unknown > 0 {
+        let reason = format!("{} that are not in the file", answer.unknown);
+        sheet.push(about("UNKNOWN", reason));
+    }
     for reported in answer.payouts {
         let effect = reported.effect();
         is_ok &= effect != v1::reported_payout::Effect::Contradicted;
-        let mut cells = vec![Cell::Text(effect.as_str_name().to_owned())];
-        cells.extend(row(reported.payout.unwrap_or_default()));
-        sheet.push(cells);
+        let payout = reported.payout.unwrap_or_default();
+        sheet.push(reported_row(effect.as_str_name(), payout));
     }
     Ok((sheet, is_ok))
+}
+
+fn reported_row(effect: &str, payout: v1::Payout) -> Vec<Cell> {
+    let mut cells = vec![Cell::Text(effect.to_owned())];
+    cells.extend(row(payout));
+    cells
 }
 
 /// A file of a bank or a rail.
@@ -201,10 +225,13 @@ const REPORTED_COLUMNS: [&str; 8] = [
 ];
 
 fn row(payout: v1::Payout) -> Vec<Cell> {
-    let state = payout.state();
+    let state = match payout.state() {
+        v1::payout::State::Unspecified => "",
+        state => state.as_str_name(),
+    };
     vec![
         Cell::Text(payout.name),
-        Cell::Text(state.as_str_name().to_owned()),
+        Cell::Text(state.to_owned()),
         Cell::money(payout.amount),
         Cell::Text(payout.customer),
         Cell::Text(payout.bank_reason),

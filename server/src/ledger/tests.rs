@@ -223,6 +223,68 @@ fn refusals_come_in_their_documented_order() {
 }
 
 #[test]
+fn the_rail_alone_may_be_owed_and_the_audit_agrees() {
+    use AccountId::{Bank, Fees, Rail};
+    let (mut books, mut batch) = (Ledger::new(Currency::KRW), Batch::new());
+    let mut book = |number, debit, credit, minor| {
+        books.book(
+            &transfer(number, Kind::Direct, debit, credit, minor),
+            &mut batch,
+        )
+    };
+    assert_eq!(book(1, Rail, Merchant, 1_000), Ok(()));
+    assert_eq!(book(2, Bank, Rail, 970), Ok(()));
+    assert_eq!(book(3, Fees, Rail, 30), Ok(()));
+    assert_eq!(
+        book(4, Merchant, Rail, 400),
+        Ok(()),
+        "a refund after the settlement"
+    );
+    for (debit, credit) in [
+        (Merchant, Bank),
+        (wallet(1), Bank),
+        (Rail, Bank),
+        (Bank, Cash),
+    ] {
+        let refused = book(5, debit, credit, 971);
+        assert_eq!(
+            refused,
+            Err(LedgerError::InsufficientFunds),
+            "{debit:?} {credit:?}"
+        );
+    }
+    assert_eq!(books.net(Rail), -400);
+    assert_eq!(
+        [Bank, Fees, Rail].map(|account| books.balance(account)),
+        [970, 30, 0]
+    );
+    let store = MemoryStore::new();
+    store.commit(&batch).unwrap();
+    assert_eq!(Ledger::load(&store, Currency::KRW).unwrap().net(Rail), -400);
+    let audit = audit(&store, Currency::KRW).unwrap();
+    assert_eq!((audit.accounts, audit.violations), (4, Vec::new()));
+}
+
+#[test]
+fn records_of_every_account_read_as_they_were_written() {
+    let accounts = [
+        (Cash, 0),
+        (Merchant, 1),
+        (wallet(1), 2),
+        (AccountId::Rail, 3),
+        (AccountId::Bank, 4),
+        (AccountId::Fees, 5),
+    ];
+    for (account, tag) in accounts {
+        let other = if account == Cash { Merchant } else { Cash };
+        let transfer = transfer(1, Kind::Direct, account, other, 5);
+        let bytes = record::encode(&transfer);
+        assert_eq!(bytes[34], tag, "{account:?}");
+        assert_eq!(record::decode(&bytes), Ok(transfer));
+    }
+}
+
+#[test]
 fn what_is_rolled_back_never_was() {
     let (mut books, mut batch) = (Ledger::new(Currency::KRW), Batch::new());
     books

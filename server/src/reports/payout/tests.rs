@@ -36,6 +36,27 @@ pub(in crate::reports) fn batch(code: &str, payouts: Vec<Payout>) -> Batch {
 }
 
 #[test]
+fn an_account_is_an_iban_or_a_bank_s_own_number_and_never_a_card_s() {
+    for (text, read) in [
+        (" DE89 3704 0044 0532 0130 00 ", "DE89370400440532013000"),
+        ("110-234-567890", "110-234-567890"),
+        ("79927398713", "79927398713"),
+    ] {
+        assert_eq!(BankAccount::new(text).unwrap().as_str(), read);
+    }
+    for text in [
+        "",
+        "DE88370400440532013000",
+        "de89370400440532013000",
+        "4242424242424242",
+        "4242-4242-4242-4242",
+        "110 234",
+    ] {
+        assert_eq!(BankAccount::new(text), Err(BankAccountError), "{text}");
+    }
+}
+
+#[test]
 fn ibans_have_right_check_digits() {
     for good in [
         "GB82 WEST 1234 5698 7654 32",
