@@ -158,10 +158,12 @@ impl Templates {
         for (hand, records) in self.records()? {
             for some in Vec::from_iter(records).chunks(limits::SCAN_ROWS) {
                 let mut batch = Batch::new();
-                for record in some {
-                    let Some(sample) = self.one(hand, *record)? else {
-                        continue;
-                    };
+                let sample = |record: &RecordId| {
+                    let sample = self.one(hand, *record).transpose()?;
+                    Some(sample.map(|sample| (*record, sample)))
+                };
+                for found in some.iter().filter_map(sample) {
+                    let (record, sample) = found?;
                     let own = match last.take() {
                         Some((customer, own)) if customer == record.customer => own,
                         _ => key_in(&mut batch, store, keyholder, (record.customer, entropy))?,
