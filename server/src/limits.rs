@@ -14,7 +14,7 @@ pub const XML_DEPTH_MAX: usize = 32;
 pub const XML_ATTRIBUTES_MAX: usize = 16;
 /// Most payments in one pain.001.
 pub const PAYOUTS_MAX: usize = 10_000;
-/// Most pay-outs that are put into one file at once: one command of the single writer. The rest goes into the next file.
+/// Most pay-outs that are put into one file at once: one command of the single writer. The rest goes into the next.
 pub const PAYOUTS_A_FILE: usize = 1_000;
 /// Most rows of one report of a rail.
 pub const RAIL_ROWS_MAX: usize = 200_000;

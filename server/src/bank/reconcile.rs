@@ -73,9 +73,9 @@ struct Read {
 }
 
 impl Bank {
-    /// Books what the bank's statements prove, then lays our movements, the rail's and the bank's side by side. The same
-    /// files again book nothing. Breaks are kept: one that is told again has the age of its first day, and one that
-    /// these files do not settle is told all the same.
+    /// Books what the bank's statements prove, then lays our movements, the rail's and the bank's side by side. The
+    /// same files again book nothing. Breaks are kept: one that is told again has the age of its first day, and one
+    /// that these files do not settle is told all the same.
     ///
     /// # Errors
     /// [`BankRefusal::AccountMissing`]; [`Error::Malformed`] for a file that cannot be read, or a statement of another

@@ -78,8 +78,8 @@ impl Payouts {
     /// A file once more: the same bytes.
     ///
     /// # Errors
-    /// [`BankRefusal::FileNotFound`]; [`BankRefusal::FileGone`] when a customer in it was deleted, which is possible only
-    /// after the bank has answered for them.
+    /// [`BankRefusal::FileNotFound`]; [`BankRefusal::FileGone`] when a customer in it was deleted, which is possible
+    /// only after the bank has answered for them.
     pub async fn file(&self, id: PayoutFileId) -> Result<PayoutFile, Error> {
         let payouts = self.clone();
         let working = tokio::task::spawn_blocking(move || payouts.written(id));

@@ -1,3 +1,5 @@
+//! The life of a pay-out, as one table.
+//!
 #![doc = include_str!("life.md")]
 
 use serde::{Deserialize, Serialize};

@@ -19,7 +19,7 @@ use crate::{clock::Timestamp, limits::PAYOUTS_MAX, rail::looks_like_card_number}
 pub const MESSAGE: &str = "pain.001.001.09";
 const REPORTS: [&str; 2] = ["pain.002.001.10", "pain.002.001.03"];
 const NAME_LEN_MAX: usize = 140;
-/// Card numbers have as many digits (ISO/IEC 7812-1 knows shorter ones, which no scheme gives out); banks' own are shorter.
+/// Numbers of cards have as many digits or more; most banks' own have fewer.
 const CARD_DIGITS_MIN: usize = 15;
 
 /// An account at a bank.
