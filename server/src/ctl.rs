@@ -15,6 +15,7 @@ use palm_proto::{
 use crate::{clock::Clock, config::ConfigError, entropy::Entropy, files::FileError, pki::PkiError};
 
 mod arguments;
+mod card;
 mod customer;
 mod init;
 mod link;
@@ -24,9 +25,10 @@ mod sheet;
 mod till;
 
 pub use arguments::{
-    Arguments, ChangeArguments, Command, CustomerCommand, DocumentArguments, DocumentFormat,
-    GuardArguments, InitArguments, KeyholderArguments, LedgerCommand, ListArguments,
-    PaymentCommand, ReaderKind, ReportCommand, TillCommand, TransferArguments, WalletCommand,
+    Arguments, CardCommand, ChangeArguments, Command, CustomerCommand, DocumentArguments,
+    DocumentFormat, GuardArguments, InitArguments, KeyholderArguments, LedgerCommand,
+    ListArguments, PaymentCommand, ReaderKind, ReportCommand, TillCommand, TransferArguments,
+    WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};
@@ -147,7 +149,7 @@ pub async fn run(
         ),
         Command::Till(TillCommand::List) => (till::list(&link).await?, true),
         Command::Till(TillCommand::Revoke { id }) => (till::revoke(&link, &id).await?, true),
-        Command::Customer(command) => (customer::run(&link, command).await?, true),
+        Command::Customer(command) => (customer::run(&link, command, entropy).await?, true),
         Command::Wallet(command) => (wallet(&link, command, entropy).await?, true),
         Command::Payment(command) => (payment::run(&link, command, entropy).await?, true),
         Command::Ledger(LedgerCommand::Audit) => audit(&link).await?,

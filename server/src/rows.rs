@@ -12,13 +12,15 @@ use crate::{error::Error, store::Store};
 /// A kind of row. The name is its prefix in the store, and part of what a sealed value is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
+    /// customer id, number -> something that the card provider is still to do for us.
+    CardChore,
     /// customer id -> what is known in the clear.
     Customer,
     /// customer id -> what they paid lately.
     CustomerDay,
     /// customer id -> digests of their second factors, sealed.
     CustomerFactors,
-    /// customer id -> the token of their card or account at the outside rail.
+    /// customer id -> their card or account at the outside rail, sealed.
     CustomerInstrument,
     /// customer id -> their wrapped key. Deleting this row is erasure.
     CustomerKey,
@@ -26,6 +28,8 @@ pub(crate) enum Table {
     CustomerName,
     /// creation time, customer id -> nothing: the order of lists.
     CustomerOrder,
+    /// customer id -> what the card provider calls them, and their page there, sealed.
+    CustomerProvider,
     /// customer id -> how they guard their money.
     CustomerSafeguards,
     /// customer id -> nothing: a keyholder of its own destroyed their samples, and takes none of theirs any more.
@@ -65,6 +69,7 @@ impl Table {
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::CardChore => "card-chore",
             Self::Customer => "customer",
             Self::CustomerDay => "customer-day",
             Self::CustomerFactors => "customer-factors",
@@ -72,6 +77,7 @@ impl Table {
             Self::CustomerKey => "customer-key",
             Self::CustomerName => "customer-name",
             Self::CustomerOrder => "customer-order",
+            Self::CustomerProvider => "customer-provider",
             Self::CustomerSafeguards => "customer-safeguards",
             Self::Forgotten => "forgotten",
             Self::Nonce => "nonce",

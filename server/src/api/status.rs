@@ -4,7 +4,7 @@ use palm_proto::{fault, reason::ReasonCode as Reason};
 use tonic::{Code, Status};
 use tracing::error;
 
-use crate::error::Error;
+use crate::{cards::CardError, error::Error};
 
 impl From<Error> for Status {
     /// Code and reason by kind; the sentence is the error's own, which is fixed text.
@@ -19,6 +19,7 @@ impl From<Error> for Status {
             Error::CaptureReplayed => (Code::FailedPrecondition, Reason::CaptureReplayed),
             Error::CertificateTaken => (Code::AlreadyExists, Reason::IdReused),
             Error::Corrupt(_) => (Code::DataLoss, Reason::Unavailable),
+            Error::Card(error) => card(*error),
             Error::CustomerNotFound => (Code::NotFound, Reason::NotFound),
             Error::FactorLocked => (Code::PermissionDenied, Reason::FactorLocked),
             Error::FactorWrong => (Code::PermissionDenied, Reason::FactorWrong),
@@ -52,5 +53,14 @@ impl From<Error> for Status {
             error!(cause = cause as &dyn std::error::Error, "the store failed");
         }
         fault::status(code, reason, error.sentence())
+    }
+}
+
+fn card(error: CardError) -> (Code, Reason) {
+    match error {
+        CardError::PageNotFound => (Code::NotFound, Reason::NotFound),
+        CardError::PagesMissing => (Code::FailedPrecondition, Reason::NoCardPage),
+        CardError::ProviderAway => (Code::Unavailable, Reason::RailUnavailable),
+        CardError::ProviderRefuses => (Code::FailedPrecondition, Reason::RailRefused),
     }
 }
