@@ -153,6 +153,38 @@ pub fn safeguards_owner(name: &str) -> Result<CustomerId, IdError> {
     owner(name, SAFEGUARDS_SUFFIX, SAFEGUARDS_FORM)
 }
 
+const CARD_PAGE_FORM: &str = "customers/{uuid}/cardPages/{uuid}";
+const CARD_PAGE_JOINT: &str = "/cardPages/";
+
+/// A page to save a card on: `customers/{uuid}/cardPages/{uuid}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardPageId {
+    /// Whose card is saved.
+    pub customer: CustomerId,
+    /// The request that opened it.
+    pub request: RequestId,
+}
+
+impl fmt::Display for CardPageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{CARD_PAGE_JOINT}{}", self.customer, self.request)
+    }
+}
+
+impl FromStr for CardPageId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let form = |_| IdError(CARD_PAGE_FORM);
+        let parts = text.split_once(CARD_PAGE_JOINT);
+        let (customer, request) = parts.ok_or(IdError(CARD_PAGE_FORM))?;
+        Ok(Self {
+            customer: customer.parse().map_err(form)?,
+            request: request.parse().map_err(form)?,
+        })
+    }
+}
+
 fn owner(name: &str, suffix: &str, form: &'static str) -> Result<CustomerId, IdError> {
     let customer = name.strip_suffix(suffix).ok_or(IdError(form))?;
     customer.parse().map_err(|_| IdError(form))
@@ -171,6 +203,10 @@ mod tests {
         assert_eq!(till.to_string().parse(), Ok(till));
         let customer = CustomerId::from_random([9; 16]);
         assert_eq!(wallet_owner(&wallet_name(customer)), Ok(customer));
+        let request = RequestId::from_random([8; 16]);
+        let page = CardPageId { customer, request };
+        assert_eq!(page.to_string().parse(), Ok(page));
+        assert!(customer.to_string().parse::<CardPageId>().is_err());
     }
 
     #[test]

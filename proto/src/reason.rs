@@ -117,6 +117,8 @@ reasons! {
     RailRefused = "RAIL_REFUSED";
     /// What was held is gone: captured, voided or expired.
     HoldGone = "HOLD_GONE";
+    /// The shop's rail has no page on which customers save their cards.
+    NoCardPage = "NO_CARD_PAGE";
 }
 
 impl ReasonCode {

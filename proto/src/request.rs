@@ -26,9 +26,11 @@ const SERIAL_MAX: usize = 64;
 type Parsed<T> = Result<T, Malformed>;
 
 mod bank;
+mod cards;
 mod payments;
 
 pub use bank::{CloseBreak, Deposit, OrderPayout};
+pub use cards::{ForgetCard, OpenCardPage};
 pub use payments::{
     AuthorisePayment, CancelPayment, CaptureMode, ChangePayment, ConfirmPayment, Confirmation,
     CreatePayment, Factor, UpdateSafeguards, safeguards_named,
@@ -395,6 +397,8 @@ pub fn fuzz_requests(bytes: &[u8]) {
     parse::<v1::CapturePaymentRequest, ChangePayment>(bytes);
     parse::<v1::RefundPaymentRequest, ChangePayment>(bytes);
     parse::<v1::UpdateSafeguardsRequest, UpdateSafeguards>(bytes);
+    parse::<v1::OpenCardPageRequest, OpenCardPage>(bytes);
+    parse::<v1::ForgetCardRequest, ForgetCard>(bytes);
     parse::<v1::TopUpRequest, WalletTransfer>(bytes);
     parse::<v1::OrderPayoutRequest, OrderPayout>(bytes);
     parse::<v1::DepositRequest, Deposit>(bytes);

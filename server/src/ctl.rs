@@ -19,6 +19,7 @@ use crate::{
 
 mod arguments;
 mod bank;
+mod card;
 mod customer;
 mod init;
 mod link;
@@ -29,10 +30,10 @@ mod sheet;
 mod till;
 
 pub use arguments::{
-    Arguments, BankCommand, ChangeArguments, Command, CustomerCommand, DocumentArguments,
-    DocumentFormat, GuardArguments, InitArguments, KeyholderArguments, LedgerCommand,
-    ListArguments, PaymentCommand, PayoutCommand, ReaderKind, ReconcileArguments, ReconcileFormat,
-    ReportCommand, TillCommand, TransferArguments, WalletCommand,
+    Arguments, BankCommand, CardCommand, ChangeArguments, Command, CustomerCommand,
+    DocumentArguments, DocumentFormat, GuardArguments, InitArguments, KeyholderArguments,
+    LedgerCommand, ListArguments, PaymentCommand, PayoutCommand, ReaderKind, ReconcileArguments,
+    ReconcileFormat, ReportCommand, TillCommand, TransferArguments, WalletCommand,
 };
 use link::Link;
 use sheet::{Cell, Sheet};
@@ -189,7 +190,7 @@ pub async fn run(
         ),
         Command::Till(TillCommand::List) => (till::list(&link).await?, true),
         Command::Till(TillCommand::Revoke { id }) => (till::revoke(&link, &id).await?, true),
-        Command::Customer(command) => (customer::run(&link, command).await?, true),
+        Command::Customer(command) => (customer::run(&link, command, entropy).await?, true),
         Command::Wallet(command) => (wallet(&link, command, entropy).await?, true),
         Command::Payment(command) => (payment::run(&link, command, entropy).await?, true),
         Command::Payout(command) => payout::run(&link, command, entropy).await?,

@@ -1,6 +1,7 @@
 //! People who pay by palm: their consent, their name (sealed under their own key), and their end.
 //!
-//! Deleting a customer destroys their key and every row sealed under it in one batch. Payments keep the bare id.
+//! Deleting a customer destroys their key and every row sealed under it in one batch, which also leaves word for the
+//! card provider to forget them. Payments keep the bare id.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::Base,
+    cards,
     clock::Timestamp,
     error::Error,
     ledger::AccountId,
@@ -218,7 +220,8 @@ impl Customers {
             let gallery = Arc::clone(&base.gallery);
             let forgetting = tokio::task::spawn_blocking(move || gallery.forget(id));
             forgetting.await.map_err(|_| Error::Stopping)??;
-            base.writer.write(move |tx| erase(tx, id)).await?;
+            let at = Arc::clone(&base);
+            base.writer.write(move |tx| erase(tx, &at, id)).await?;
             base.gallery.remove(id);
             base.settle_gallery();
             Ok(base.clock.now())
@@ -281,7 +284,7 @@ fn erasable(tx: &Transaction<'_>, id: CustomerId) -> Result<CustomerRow, Error> 
     Table::Customer.decode(&row)
 }
 
-fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
+fn erase(tx: &mut Transaction<'_>, base: &Base, id: CustomerId) -> Result<(), Error> {
     let row = erasable(tx, id)?;
     let templates = Table::Template.key(&[&id.to_bytes()]);
     // The bound of the scan is above what can be there: 12 samples of each palm.
@@ -290,6 +293,7 @@ fn erase(tx: &mut Transaction<'_>, id: CustomerId) -> Result<(), Error> {
     }
     booking::forget(tx, id);
     payouts::record::forget(tx, id)?;
+    cards::forget(tx, base, id)?;
     safeguards::forget(tx, id);
     tx.delete(wrapped_key(id));
     tx.delete(name_key(id));

@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
 
-use tokio::{sync::oneshot, time::MissedTickBehavior};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet, time::MissedTickBehavior};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
@@ -15,6 +15,7 @@ pub use keyholder::PreparedKeyholder;
 
 use crate::{
     api::{self, Api, ServeError, TlsFiles},
+    cards::Cards,
     checkout::stages::MachineMonotonic,
     clock::SystemClock,
     config::{Config, KeyholderLink, StoreConfig, Tls, rails::Rails},
@@ -31,11 +32,12 @@ use crate::{
     rail::{
         Rail,
         iso8583::{BookError, Iso8583},
-        stripe::{Stripe, StripeError},
+        stripe::{Stripe, StripeError, Webhook},
     },
     service::{Ground, PalmsGround, Service, Terms},
     store::{MemoryStore, SledStore, Store, StoreError},
     vault::Keyholder,
+    webhooks::Webhooks,
     writer::Writer,
 };
 
@@ -45,6 +47,16 @@ pub struct Prepared {
     tls: TlsFiles,
     master: Zeroizing<[u8; KEY_BYTES]>,
     palms: PalmKeys,
+    webhook: Option<(SocketAddr, Webhook)>,
+}
+
+/// Where palmd listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// For tills and operators.
+    pub calls: SocketAddr,
+    /// For messages of the card provider, where they are taken.
+    pub webhooks: Option<SocketAddr>,
 }
 
 /// Who has the keys of the palms.
@@ -135,11 +147,13 @@ impl Prepared {
             },
             (None, ..) => unreachable!("invariant: checked when the configuration was read"),
         };
+        let webhook = read_webhook(&config.rails)?;
         Ok(Self {
             config,
             tls,
             master,
             palms,
+            webhook,
         })
     }
 
@@ -149,7 +163,7 @@ impl Prepared {
     /// [`RunError`]. After [`RunError::Write`] the process must end.
     pub async fn run(
         self,
-        ready: impl FnOnce(SocketAddr),
+        ready: impl FnOnce(Addresses),
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), RunError> {
         let Self {
@@ -157,12 +171,14 @@ impl Prepared {
             tls,
             master,
             palms,
+            webhook,
         } = self;
         let told = serde_json::to_string(&config);
         let told = told.expect("invariant: a configuration is plain structs");
         info!(config = %told, "starting");
         // The address first: a second palmd must not wait for the store of the first.
         let (listener, address) = api::listen(config.listen).await?;
+        let webhook = listen_for(webhook).await?;
         let store = open_store(&config.store)?;
         let terms = Terms::of(&config);
         let ledger = Ledger::load(&*store, terms.payment_max.currency())?;
@@ -182,15 +198,26 @@ impl Prepared {
             rail: open_rail(&config.rails)?,
         };
         let service = Arc::new(Service::open(terms, ground)?);
-        let sweeping = tokio::spawn(sweep(service.payments.clone()));
+        let mut beside = JoinSet::new();
+        beside.spawn(sweep(service.payments.clone()));
+        beside.spawn(sweep_cards(service.cards.clone()));
+        let mut addresses = Addresses {
+            calls: address,
+            webhooks: None,
+        };
+        if let Some((listener, at, webhook)) = webhook {
+            addresses.webhooks = Some(at);
+            let webhooks = Webhooks::new(Arc::clone(&service), webhook, Arc::new(SystemClock));
+            beside.spawn(webhooks.serve(listener));
+        }
         let api = Api::new(service, &tls, config.call_timeout()).await?;
-        info!(%address, "listening");
-        ready(address);
+        info!(?addresses, "listening");
+        ready(addresses);
         tokio::select! {
             served = api.serve(listener, stop) => served?,
             Ok(error) = failed => return Err(RunError::Write(error)),
         }
-        sweeping.abort();
+        beside.shutdown().await;
         // Calls that hung up may have left commands behind: they are finished before the end.
         let stopping = tokio::task::spawn_blocking(move || thread.stop());
         drop(stopping.await);
@@ -227,6 +254,44 @@ async fn sweep(payments: Payments) {
         }
         at_start = false;
     }
+}
+
+/// Asks the card provider for what it is still to do, for as long as the service runs.
+async fn sweep_cards(cards: Cards) {
+    let mut ticks = tokio::time::interval(limits::SWEEP_PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut outcome = cards.warn_of_orphans().map(|()| 0);
+    loop {
+        if let Err(error) = outcome {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, "what the card provider is to do waits on");
+        }
+        ticks.tick().await;
+        outcome = cards.sweep().await;
+    }
+}
+
+fn read_webhook(config: &Rails) -> Result<Option<(SocketAddr, Webhook)>, PrepareError> {
+    let stripe = config.stripe.as_ref();
+    let Some((address, secret)) =
+        stripe.and_then(|stripe| stripe.webhook_address.zip(stripe.webhook_secret.as_ref()))
+    else {
+        return Ok(None);
+    };
+    let webhook = Webhook::read(secret).map_err(at("rails.stripe.webhook_secret"))?;
+    Ok(Some((address, webhook)))
+}
+
+type Listening = (TcpListener, SocketAddr, Webhook);
+
+async fn listen_for(
+    webhook: Option<(SocketAddr, Webhook)>,
+) -> Result<Option<Listening>, ServeError> {
+    let Some((address, webhook)) = webhook else {
+        return Ok(None);
+    };
+    let (listener, address) = api::listen(address).await?;
+    Ok(Some((listener, address, webhook)))
 }
 
 fn at(key: &'static str) -> impl Fn(FileError) -> PrepareError {

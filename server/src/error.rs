@@ -6,7 +6,7 @@ use std::fmt;
 
 use palm_proto::fault::Malformed;
 
-use crate::{store::StoreError, writer::WriteError};
+use crate::{cards::CardError, store::StoreError, writer::WriteError};
 
 mod bank;
 
@@ -36,6 +36,8 @@ pub enum Error {
     CaptureReplayed,
     /// A row of the store cannot be read: it was changed from outside, or a newer version wrote it.
     Corrupt(&'static str),
+    /// Of a card that is saved at the provider's.
+    Card(CardError),
     /// No such customer, or deleted.
     CustomerNotFound,
     /// Too many wrong second factors.
@@ -111,6 +113,7 @@ impl Error {
             Self::Corrupt(_) => {
                 "stored data cannot be read: restore a backup, or start the version that wrote it"
             }
+            Self::Card(error) => error.sentence(),
             Self::CustomerNotFound => "there is no such customer: list them, or create one",
             Self::FactorLocked => {
                 "too many wrong second factors: pay another way, and let the operator set a new PIN"

@@ -2,7 +2,7 @@
 //!
 //! Lower floor, which knows neither palms nor the wire: [`store`], [`writer`], [`vault`], [`ledger`], [`clock`],
 //! [`entropy`]. Upper floor: [`gallery`], [`customers`], [`enrolment`], [`checkout`],
-//! [`payments`], [`safeguards`], [`paper`], [`wallets`], [`payouts`], [`bank`], [`tills`], put
+//! [`payments`], [`cards`], [`safeguards`], [`paper`], [`wallets`], [`payouts`], [`bank`], [`tills`], put
 //! together in [`service`] and spoken to through [`api`]. The ledger knows no biometrics and the gallery no money; only
 //! [`checkout`] knows both.
 //!
@@ -14,6 +14,7 @@ pub mod api;
 pub mod bank;
 mod base;
 mod budget;
+pub mod cards;
 pub mod checkout;
 pub mod clock;
 pub mod config;
@@ -46,6 +47,7 @@ pub mod threats;
 pub mod tills;
 pub mod vault;
 pub mod wallets;
+pub mod webhooks;
 pub mod writer;
 
 #[doc(hidden)]

@@ -74,6 +74,16 @@ pub fn rail_pause(unknown: u32) -> Duration {
     }
     .min(Duration::from_secs(600))
 }
+/// Messages of the card provider that are taken at once; more wait to be accepted.
+pub const WEBHOOKS_MAX: usize = 16;
+/// Longest head of such a message, in bytes.
+pub const WEBHOOK_HEADERS_MAX: usize = 16 << 10;
+/// Time for its head, and for its body.
+pub const WEBHOOK_READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for all of it: what it is about is asked of the provider meanwhile.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause after a connection that could not be accepted, as when there are no more file descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a message between matcher and keyholder: a block of 4 MiB, its directory, and what frames them.
 pub const LINK_MESSAGE_MAX: usize = 5 << 20;
 /// Bytes that either end of that link sends ahead of the other's reading.

@@ -19,6 +19,7 @@ use palm_proto::{
 
 use crate::{
     base::Base,
+    cards::instrument::{self, InstrumentRow},
     clock::Timestamp,
     customers::{Customers, customer_key},
     error::Error,
@@ -237,16 +238,16 @@ impl Payments {
         if !self.rules.has_rail {
             return Err(Error::RailMissing);
         }
+        let base = Arc::clone(&self.base);
         let writing = self.base.writer.write(move |tx| {
             if tx.get(&customer_key(customer))?.is_none() {
                 return Err(Error::CustomerNotFound);
             }
-            let key = booking::instrument_key(customer);
-            match token {
-                Some(token) => tx.put(key, token.as_str()),
-                None => tx.delete(key),
-            }
-            Ok(())
+            let row = token.map(|token| InstrumentRow {
+                token: token.as_str().to_owned(),
+                card: None,
+            });
+            instrument::replace(tx, &base, customer, row.as_ref())
         });
         writing.await
     }
@@ -408,7 +409,7 @@ pub(crate) struct Work<'a, 'tx> {
 impl<'a, 'tx> Work<'a, 'tx> {
     /// Works on this row, stored as `before`.
     pub(crate) fn on(self, before: Option<PaymentRow>, row: PaymentRow) -> Booking<'a, 'tx> {
-        let ground = (&*self.base.entropy, self.rules, self.now);
+        let ground = (self.base, self.rules, self.now);
         Booking::new(self.tx, self.id, (before, row), ground)
     }
 }

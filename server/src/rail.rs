@@ -23,6 +23,11 @@ pub use sendings::SETTLED_AFTER;
 /// before it is looked up; none panics on what the other side sends.
 #[tonic::async_trait]
 pub trait Rail: fmt::Debug + Send + Sync {
+    /// Who keeps cards that customers save on a page of theirs, where this rail has one.
+    fn card_provider(&self) -> Option<&stripe::Stripe> {
+        None
+    }
+
     /// Asks for a step.
     async fn send(&self, step: &Step) -> Answer;
 

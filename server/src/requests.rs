@@ -36,6 +36,7 @@ pub(crate) enum RequestRow {
         #[serde(with = "text")]
         payout: PayoutId,
     },
+    OpenCardPage(CardPageRow),
     PayOut(TransferRow),
     PayoutFile {
         #[serde(with = "text")]
@@ -145,6 +146,15 @@ pub enum EnrolOutcome {
         #[serde(with = "reason")]
         reason: ReasonCode,
     },
+}
+
+/// A page that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CardPageRow {
+    #[serde(with = "text")]
+    pub(crate) customer: CustomerId,
+    /// The till that asked; `None`: an operator.
+    pub(crate) till: Option<String>,
 }
 
 /// Money that was moved into or out of a wallet, and what was in it then.

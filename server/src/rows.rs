@@ -16,13 +16,15 @@ pub(crate) enum Table {
     Break,
     /// nothing -> the last number.
     BreakLast,
+    /// customer id, number -> something that the card provider is still to do for us.
+    CardChore,
     /// customer id -> what is known in the clear.
     Customer,
     /// customer id -> what they paid lately.
     CustomerDay,
     /// customer id -> digests of their second factors, sealed.
     CustomerFactors,
-    /// customer id -> the token of their card or account at the outside rail.
+    /// customer id -> their card or account at the outside rail, sealed.
     CustomerInstrument,
     /// customer id -> their wrapped key. Deleting this row is erasure.
     CustomerKey,
@@ -30,6 +32,8 @@ pub(crate) enum Table {
     CustomerName,
     /// creation time, customer id -> nothing: the order of lists.
     CustomerOrder,
+    /// customer id -> what the card provider calls them, and their page there, sealed.
+    CustomerProvider,
     /// customer id -> how they guard their money.
     CustomerSafeguards,
     /// reference -> cash that was paid in at the bank.
@@ -87,6 +91,7 @@ impl Table {
         match self {
             Self::Break => "break",
             Self::BreakLast => "break-last",
+            Self::CardChore => "card-chore",
             Self::Customer => "customer",
             Self::CustomerDay => "customer-day",
             Self::CustomerFactors => "customer-factors",
@@ -94,6 +99,7 @@ impl Table {
             Self::CustomerKey => "customer-key",
             Self::CustomerName => "customer-name",
             Self::CustomerOrder => "customer-order",
+            Self::CustomerProvider => "customer-provider",
             Self::CustomerSafeguards => "customer-safeguards",
             Self::Deposit => "deposit",
             Self::Forgotten => "forgotten",

@@ -160,6 +160,19 @@ impl Safeguards {
         writing.await
     }
 
+    /// Whether a customer has a PIN, which must then be the one given; a wrong one is counted.
+    pub(crate) async fn prove_if_set(
+        &self,
+        customer: CustomerId,
+        pin: Option<Digits>,
+    ) -> Result<bool, Error> {
+        let row = self.row(customer)?;
+        if row.has_pin {
+            self.prove(customer, &row, pin).await?;
+        }
+        Ok(row.has_pin)
+    }
+
     /// The current PIN; a wrong one is counted.
     async fn prove(
         &self,

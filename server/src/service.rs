@@ -13,6 +13,7 @@ use crate::{
     bank::Bank,
     base::Base,
     budget::Budget,
+    cards::Cards,
     checkout::{Checkout, stages::Monotonic},
     clock::Clock,
     config::{self, Config, Identification, Limits},
@@ -140,6 +141,8 @@ pub enum Caller {
 pub struct Service {
     /// People.
     pub customers: Customers,
+    /// Their saved cards.
+    pub cards: Cards,
     /// Their palms.
     pub enrolment: Enrolment,
     /// Their palms at the counter.
@@ -211,8 +214,9 @@ impl Service {
             has_rail: ground.rail.is_some(),
             payment_max: terms.payment_max,
         };
-        let payments = Payments::new(Arc::clone(&base), rules, ground.rail);
         let safeguards = Safeguards::new(Arc::clone(&base));
+        let cards = Cards::new(Arc::clone(&base), safeguards.clone(), ground.rail.clone());
+        let payments = Payments::new(Arc::clone(&base), rules, ground.rail);
         let paper = Paper::new(
             Arc::clone(&base),
             &terms.shop_name,
@@ -224,6 +228,7 @@ impl Service {
         let checkout = Checkout::new(payments.clone(), safeguards.clone(), ground.monotonic);
         Ok(Self {
             customers: Customers::new(Arc::clone(&base)),
+            cards,
             enrolment: Enrolment::new(Arc::clone(&base)),
             sealing_key,
             checkout,

@@ -291,6 +291,27 @@ impl Shop {
         Ok(())
     }
 
+    /// Adds sections to palmd's configuration, and starts it anew.
+    ///
+    /// # Errors
+    /// As [`Shop::start_palmd`].
+    pub fn configure(&mut self, sections: &str) -> Result<()> {
+        self.stop_palmd()?;
+        let path = self.deployment().join("palmd.toml");
+        let config = fs::read_to_string(&path)?;
+        fs::write(&path, format!("{config}\n{sections}"))?;
+        self.start_palmd()
+    }
+
+    /// Where palmd takes the card provider's messages; to be asked once after each start.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn webhooks(&self) -> Result<SocketAddr> {
+        let palmd = self.palmd.as_ref().context("palmd does not run")?;
+        Ok(palmd.said("palmd, for webhooks, listening on ")?.parse()?)
+    }
+
     /// Asks palmd to stop (SIGTERM); gives its exit status.
     ///
     /// # Errors

@@ -307,7 +307,7 @@ pub fn safeguards_named(name: &str) -> Parsed<CustomerId> {
     safeguards_owner(name).map_err(|IdError(form)| Malformed::new("name", form))
 }
 
-fn pin_digits(field: &str, text: String) -> Parsed<Digits> {
+pub(super) fn pin_digits(field: &str, text: String) -> Parsed<Digits> {
     Digits::new(text, PIN_DIGITS).ok_or_else(|| Malformed::new(field, "send 4 to 12 digits"))
 }
 

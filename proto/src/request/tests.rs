@@ -217,6 +217,45 @@ fn confirmation_is_read_and_what_is_wrong_is_named() {
     }
 }
 
+/// A test number of a card scheme, which belongs to nobody.
+const NUMBER: &str = "4242424242424242";
+
+#[test]
+fn card_page_is_asked_for_by_ids_and_a_pin_alone() {
+    let wire = v1::OpenCardPageRequest {
+        request_id: RequestId::from_random([1; 16]).to_string(),
+        customer: CustomerId::from_random([2; 16]).to_string(),
+        current_pin: Some("2468".to_owned()),
+    };
+    let read = OpenCardPage::try_from(wire.clone()).unwrap();
+    assert_eq!(read.customer.to_string(), wire.customer);
+    assert!(read.current_pin.is_some());
+    let spoilt = |spoil: fn(&mut v1::OpenCardPageRequest)| {
+        let mut wire = wire.clone();
+        spoil(&mut wire);
+        OpenCardPage::try_from(wire).unwrap_err().field
+    };
+    for (field, spoil) in [
+        (
+            "request_id",
+            (|r| r.request_id = NUMBER.to_owned()) as fn(&mut _),
+        ),
+        ("customer", |r: &mut v1::OpenCardPageRequest| {
+            r.customer = NUMBER.to_owned()
+        }),
+        ("current_pin", |r: &mut v1::OpenCardPageRequest| {
+            r.current_pin = Some(NUMBER.to_owned())
+        }),
+    ] {
+        assert_eq!(spoilt(spoil), field);
+    }
+    let forget = v1::ForgetCardRequest {
+        customer: wire.customer.clone(),
+        current_pin: None,
+    };
+    assert_eq!(ForgetCard::try_from(forget).unwrap().current_pin, None);
+}
+
 #[test]
 fn change_of_safeguards_tells_what_is_given_from_what_is_taken_away() {
     let wire = v1::UpdateSafeguardsRequest {

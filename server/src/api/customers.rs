@@ -2,8 +2,8 @@
 
 use palm_proto::{
     fault::Malformed,
-    id::CustomerId,
-    request::{self, CreateCustomer, Page, UpdateSafeguards},
+    id::{CardPageId, CustomerId},
+    request::{self, CreateCustomer, ForgetCard, OpenCardPage, Page, UpdateSafeguards},
     v1::{self, customer_service_server::CustomerService},
 };
 use tonic::{Request, Response, Status};
@@ -104,5 +104,35 @@ impl CustomerService for Part {
         })?;
         self.0.payments.set_instrument(customer, token).await?;
         Ok(Response::new(v1::SetInstrumentResponse {}))
+    }
+
+    async fn open_card_page(
+        &self,
+        request: Request<v1::OpenCardPageRequest>,
+    ) -> Result<Response<v1::CardPage>, Status> {
+        let caller = self.admit(&request)?;
+        let request = OpenCardPage::try_from(request.into_inner())?;
+        let page = self.0.cards.open(request, caller.who.asker()).await?;
+        Ok(Response::new(page.into()))
+    }
+
+    async fn get_card_page(
+        &self,
+        request: Request<v1::GetCardPageRequest>,
+    ) -> Result<Response<v1::CardPage>, Status> {
+        let caller = self.admit(&request)?;
+        let page: CardPageId = request::named("name", &request.into_inner().name)?;
+        let page = self.0.cards.find(page, caller.who.asker()).await?;
+        Ok(Response::new(page.into()))
+    }
+
+    async fn forget_card(
+        &self,
+        request: Request<v1::ForgetCardRequest>,
+    ) -> Result<Response<v1::ForgetCardResponse>, Status> {
+        let caller = self.admit(&request)?;
+        let request = ForgetCard::try_from(request.into_inner())?;
+        let confirmed = self.0.cards.forget(request, caller.who.asker()).await?;
+        Ok(Response::new(v1::ForgetCardResponse { confirmed }))
     }
 }

@@ -4,7 +4,10 @@ use palm_proto::{fault, reason::ReasonCode as Reason};
 use tonic::{Code, Status};
 use tracing::error;
 
-use crate::error::{BankRefusal, Error};
+use crate::{
+    cards::CardError,
+    error::{BankRefusal, Error},
+};
 
 impl From<Error> for Status {
     /// Code and reason by kind; the sentence is the error's own, which is fixed text.
@@ -20,6 +23,7 @@ impl From<Error> for Status {
             Error::CaptureReplayed => (Code::FailedPrecondition, Reason::CaptureReplayed),
             Error::CertificateTaken => (Code::AlreadyExists, Reason::IdReused),
             Error::Corrupt(_) => (Code::DataLoss, Reason::Unavailable),
+            Error::Card(error) => card(*error),
             Error::CustomerNotFound => (Code::NotFound, Reason::NotFound),
             Error::FactorLocked => (Code::PermissionDenied, Reason::FactorLocked),
             Error::FactorWrong => (Code::PermissionDenied, Reason::FactorWrong),
@@ -67,5 +71,14 @@ fn of_bank(refusal: BankRefusal) -> (Code, Reason) {
             (Code::NotFound, Reason::NotFound)
         }
         BankRefusal::Short => (Code::FailedPrecondition, Reason::InsufficientFunds),
+    }
+}
+
+fn card(error: CardError) -> (Code, Reason) {
+    match error {
+        CardError::PageNotFound => (Code::NotFound, Reason::NotFound),
+        CardError::PagesMissing => (Code::FailedPrecondition, Reason::NoCardPage),
+        CardError::ProviderAway => (Code::Unavailable, Reason::RailUnavailable),
+        CardError::ProviderRefuses => (Code::FailedPrecondition, Reason::RailRefused),
     }
 }

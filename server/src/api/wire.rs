@@ -7,6 +7,7 @@ use palm_proto::{
 use prost_types::Timestamp as WireTime;
 
 use crate::{
+    cards::{CardPage, Standing},
     checkout::{Outcome, stages::StageTimes},
     clock::Timestamp,
     customers::Customer,
@@ -62,6 +63,33 @@ impl From<EnrolOutcome> for v1::EnrolResponse {
         Self {
             outcome: Some(outcome),
         }
+    }
+}
+
+impl From<CardPage> for v1::CardPage {
+    fn from(page: CardPage) -> Self {
+        let mut wire = Self {
+            name: page.id.to_string(),
+            ..Self::default()
+        };
+        match page.standing {
+            Standing::Open { url, expires } => {
+                wire.set_state(v1::card_page::State::Open);
+                wire.url = url;
+                wire.expire_time = expires.map(time);
+            }
+            Standing::Saved(card) => {
+                wire.set_state(v1::card_page::State::Saved);
+                wire.card = Some(v1::Card {
+                    brand: card.brand,
+                    last4: card.last4,
+                    expire_month: card.expire_month.into(),
+                    expire_year: card.expire_year.into(),
+                });
+            }
+            Standing::Expired => wire.set_state(v1::card_page::State::Expired),
+        }
+        wire
     }
 }
 

@@ -10,7 +10,7 @@ use std::{error::Error, io::Write, net::SocketAddr, path::PathBuf, process::Exit
 use clap::{Parser, Subcommand};
 use palm_server::{
     config::{Config, KeyholderConfig},
-    daemon::{Prepared, PreparedKeyholder},
+    daemon::{Addresses, Prepared, PreparedKeyholder},
     logging,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,7 +93,7 @@ fn serve(prepared: Ready) -> Result<(), Box<dyn Error>> {
             }
         };
         match prepared {
-            Ready::Service(service) => service.run(announce("palmd"), stop).await?,
+            Ready::Service(service) => service.run(announce_both, stop).await?,
             Ready::Keyholder(keyholder) => {
                 keyholder.run(announce("palmd keyholder"), stop).await?;
             }
@@ -103,6 +103,13 @@ fn serve(prepared: Ready) -> Result<(), Box<dyn Error>> {
     // Whatever still runs was given its time.
     runtime.shutdown_background();
     result
+}
+
+fn announce_both(addresses: Addresses) {
+    announce("palmd")(addresses.calls);
+    if let Some(address) = addresses.webhooks {
+        announce("palmd, for webhooks,")(address);
+    }
 }
 
 /// Scripts wait for this line.

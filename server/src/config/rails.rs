@@ -59,6 +59,14 @@ pub struct StripeConfig {
     /// File with the secret of the webhook endpoint, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<PathBuf>,
+    /// Address on which signed messages of the provider are taken, by plain HTTP: loopback, or behind a proxy that
+    /// ends TLS. Needs `webhook_secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_address: Option<SocketAddr>,
+    /// Where the provider's page leads a customer's phone when a card is saved or given up: a page of the shop's.
+    /// Needed to let customers save cards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_url: Option<String>,
     /// Where the provider is; plain HTTP only on loopback.
     #[serde(default = "base_url_default")]
     pub base_url: String,
@@ -80,6 +88,8 @@ impl StripeConfig {
         Self {
             key,
             webhook_secret: None,
+            webhook_address: None,
+            return_url: None,
             base_url: base_url_default(),
             roots: roots_default(),
             connect_timeout_ms: connect_timeout_default(),
@@ -113,7 +123,22 @@ impl StripeConfig {
                 .bytes()
                 .all(|c| c.is_ascii_graphic() && !b"?#@".contains(&c));
         let url = "write an https:// address without user, query or fragment";
+        let is_page = |url: &String| {
+            url.starts_with("https://")
+                && url.len() <= 256
+                && url.bytes().all(|c| c.is_ascii_graphic())
+        };
         unless(is_url, "rails.stripe.base_url", url)
+            .or_else(|| {
+                let is_right = self.return_url.as_ref().is_none_or(is_page);
+                let remedy = "write the https:// address of a page of the shop's";
+                unless(is_right, "rails.stripe.return_url", remedy)
+            })
+            .or_else(|| {
+                let is_right = self.webhook_address.is_none() || self.webhook_secret.is_some();
+                let remedy = "name the file of the endpoint's secret, or leave webhook_address out";
+                unless(is_right, "rails.stripe.webhook_secret", remedy)
+            })
             .or_else(|| {
                 let is_right = (100..=10_000).contains(&self.connect_timeout_ms);
                 unless(

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use palm_proto::id::{CustomerId, PaymentId, PayoutFileId, PayoutId, RequestId, TillId};
+use palm_proto::id::{
+    CardPageId, CustomerId, PaymentId, PayoutFileId, PayoutId, RequestId, TillId,
+};
 
 use crate::reports::Day;
 
@@ -161,12 +163,38 @@ pub enum CustomerCommand {
     },
     /// Change how a customer guards their money; what is not named stays.
     Guard(GuardArguments),
+    /// Let a customer save a card on the provider's page.
+    #[command(subcommand)]
+    Card(CardCommand),
     /// Keep the token of a customer's card or account at the shop's outside rail: they then pay from there.
     Instrument {
         /// customers/{uuid}
         name: CustomerId,
         /// What the rail's own page gave; never a card number. Left out: they pay from their wallet again.
         token: Option<String>,
+    },
+}
+
+/// A customer's card.
+#[derive(Debug, Subcommand)]
+pub enum CardCommand {
+    /// Open a page: show its url as a QR code, and the customer types the card on their own phone.
+    Open {
+        /// customers/{uuid}
+        customer: CustomerId,
+        /// Of an earlier try whose outcome is not known: the same one gives the same page.
+        #[arg(long)]
+        request_id: Option<RequestId>,
+    },
+    /// Ask how it went.
+    Check {
+        /// customers/{uuid}/cardPages/{uuid}
+        page: CardPageId,
+    },
+    /// Forget the card here and at the provider: the customer pays from their wallet again.
+    Forget {
+        /// customers/{uuid}
+        customer: CustomerId,
     },
 }
 

@@ -5,15 +5,20 @@ use std::io::{BufRead, Read};
 use palm_proto::{id::safeguards_name, v1};
 
 use super::{
-    CtlError, CustomerCommand, GuardArguments, ListArguments,
+    CtlError, CustomerCommand, GuardArguments, ListArguments, card,
     link::{self, Link},
     sheet::{Cell, Sheet},
 };
+use crate::entropy::Entropy;
 
 /// Longest line that holds a PIN, in bytes.
 const LINE_MAX: u64 = 64;
 
-pub(super) async fn run(link: &Link, command: CustomerCommand) -> Result<Sheet, CtlError> {
+pub(super) async fn run(
+    link: &Link,
+    command: CustomerCommand,
+    entropy: &dyn Entropy,
+) -> Result<Sheet, CtlError> {
     let mut client = link.customers();
     match command {
         CustomerCommand::List(ListArguments { limit }) => {
@@ -61,6 +66,7 @@ pub(super) async fn run(link: &Link, command: CustomerCommand) -> Result<Sheet, 
             let row = client.get_safeguards(request).await?.into_inner();
             Ok(Sheet::one(&SAFEGUARDS_COLUMNS, safeguards_row(row)))
         }
+        CustomerCommand::Card(command) => card::run(link, command, entropy).await,
         CustomerCommand::Instrument { name, token } => {
             let has_token = token.is_some();
             let request = v1::SetInstrumentRequest {

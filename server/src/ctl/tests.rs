@@ -317,7 +317,7 @@ impl Running {
                 drop(stopped.await)
             }),
         );
-        let address = format!("https://{}", is_ready.await.unwrap());
+        let address = format!("https://{}", is_ready.await.unwrap().calls);
         Self {
             folder,
             address,

@@ -13,8 +13,9 @@ use super::{
     record::{AnswerRow, PaymentRow, PendingRow, RefundRow, RefundStanding, Source, refund_key},
 };
 use crate::{
+    base::Base,
+    cards::instrument,
     clock::Timestamp,
-    entropy::Entropy,
     error::Error,
     ledger::{AccountId, Kind, LedgerError, Transfer, TransferId},
     limits,
@@ -31,7 +32,7 @@ pub(crate) struct Booking<'a, 'tx> {
     pub(crate) id: PaymentId,
     pub(crate) row: PaymentRow,
     before: Option<PaymentRow>,
-    entropy: &'a dyn Entropy,
+    base: &'a Base,
     rules: &'a Rules,
     now: Timestamp,
 }
@@ -42,14 +43,14 @@ impl<'a, 'tx> Booking<'a, 'tx> {
         tx: &'a mut Transaction<'tx>,
         id: PaymentId,
         (before, row): (Option<PaymentRow>, PaymentRow),
-        (entropy, rules, now): (&'a dyn Entropy, &'a Rules, Timestamp),
+        (base, rules, now): (&'a Base, &'a Rules, Timestamp),
     ) -> Self {
         Self {
             tx,
             id,
             row,
             before,
-            entropy,
+            base,
             rules,
             now,
         }
@@ -105,10 +106,10 @@ impl<'a, 'tx> Booking<'a, 'tx> {
     pub(crate) fn authorise(&mut self, customer: CustomerId) -> Result<(), Error> {
         self.row.ask = None;
         self.row.customer = Some(customer);
-        let instrument = self.tx.get(&instrument_key(customer))?;
-        if let Some(instrument) = instrument.filter(|_| self.rules.has_rail) {
-            let text = String::from_utf8(instrument);
-            self.row.instrument = Some(text.map_err(|_| Error::Corrupt("instrument"))?);
+        if self.rules.has_rail
+            && let Some(instrument) = instrument::row_of(self.tx, self.base, customer)?
+        {
+            self.row.instrument = Some(instrument.token);
             self.row.source = Source::Rail;
         }
         let minor = Money::from(self.row.amount).minor();
@@ -335,15 +336,8 @@ impl<'a, 'tx> Booking<'a, 'tx> {
     }
 
     fn random(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        self.entropy.fill(&mut bytes);
-        bytes
+        self.base.random()
     }
-}
-
-/// Where the token of a customer's card or account stands.
-pub(crate) fn instrument_key(customer: CustomerId) -> Vec<u8> {
-    Table::CustomerInstrument.key(&[&customer.to_bytes()])
 }
 
 fn day_key(customer: CustomerId) -> Vec<u8> {
@@ -362,5 +356,4 @@ pub(crate) fn day_of(tx: &Transaction<'_>, customer: CustomerId) -> Result<DayRo
 /// Forgets what belongs to payments of a customer who leaves; the payments stay.
 pub(crate) fn forget(tx: &mut Transaction<'_>, customer: CustomerId) {
     tx.delete(day_key(customer));
-    tx.delete(instrument_key(customer));
 }

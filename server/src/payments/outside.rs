@@ -76,6 +76,18 @@ impl Payments {
         self.drive(id, row).await.map(drop)
     }
 
+    /// A rail told that something happened to a payment: finds out what is in doubt. Whose first send is still on its
+    /// way is left alone; its own answer comes, or its time. Says whether nothing is left to be told again.
+    pub(crate) async fn look_again(&self, id: PaymentId) -> Result<bool, Error> {
+        let is_in_doubt = |row: &PaymentRow| {
+            row.state.is_in_doubt() && row.pending.as_ref().is_some_and(|step| step.unknown > 0)
+        };
+        if self.row(id)?.is_some_and(|row| is_in_doubt(&row)) {
+            self.find_out(id).await?;
+        }
+        Ok(!self.row(id)?.is_some_and(|row| is_in_doubt(&row)))
+    }
+
     /// Books what became of a step, unless another has booked it meanwhile; says whether it did.
     async fn settle(
         &self,

@@ -38,7 +38,7 @@ mod saving;
 mod webhook;
 mod wire;
 
-pub use saving::{CustomerRef, HostedPage, SaveError, SavedCard};
+pub use saving::{CustomerRef, HostedPage, PageStanding, SaveError, SavedCard};
 pub use webhook::{BODY_MAX, TOLERANCE_S, Webhook, WebhookError, WebhookEvent, fuzz_webhook};
 
 use client::{Client, Form, Reach, Said, Silence, certificates};
@@ -59,6 +59,7 @@ pub struct Stripe {
     client: Client,
     clock: Arc<dyn Clock>,
     sendings: Sendings,
+    return_url: Option<String>,
 }
 
 /// Why there is no rail.
@@ -111,7 +112,14 @@ impl Stripe {
             client: Client::new(reach, key),
             sendings: Sendings::new(Arc::clone(&clock)),
             clock,
+            return_url: config.return_url.clone(),
         })
+    }
+
+    /// Where the provider's pages lead when they are done or given up; `None`: none are opened.
+    #[must_use]
+    pub fn return_url(&self) -> Option<&str> {
+        self.return_url.as_deref()
     }
 
     fn age(&self, step: &Step) -> Duration {
@@ -253,7 +261,8 @@ impl Stripe {
         let form = Form::default()
             .with(charged_by(&id), &id)
             .with("amount", step.amount.minor())
-            .with("metadata[openpalm_step]", Key(step.id));
+            .with("metadata[openpalm_step]", Key(step.id))
+            .with("metadata[openpalm_payment]", step.payment);
         let path = "/v1/refunds".to_owned();
         match self.client.post(path, form, key(step.id, "")).await {
             Ok(Said::Done(refund)) => refunded(step, &id, &refund),
@@ -271,10 +280,10 @@ impl Stripe {
             .with("created[gte]", since);
         let found = self
             .find(
-                step,
+                &Key(step.id).to_string(),
                 "/v1/payment_intents",
                 query,
-                |intent: &PaymentIntent| (intent.id.clone(), intent.metadata.as_ref()),
+                |intent: &PaymentIntent| (intent.id.clone(), step_of(intent.metadata.as_ref())),
             )
             .await;
         match found {
@@ -289,9 +298,10 @@ impl Stripe {
             return Answer::Declined(ReasonCode::RailRefused);
         };
         let query = Form::default().with(charged_by(&id), &id);
+        let wanted = Key(step.id).to_string();
         let found = self
-            .find(step, "/v1/refunds", query, |refund: &Refund| {
-                (refund.id.clone(), refund.metadata.as_ref())
+            .find(&wanted, "/v1/refunds", query, |refund: &Refund| {
+                (refund.id.clone(), step_of(refund.metadata.as_ref()))
             })
             .await;
         match found {
@@ -301,15 +311,14 @@ impl Stripe {
         }
     }
 
-    /// Goes through a list, page by page, for what carries the step's id.
+    /// Goes through a list, page by page, for what carries an id of ours; `marks` gives the provider's and ours.
     async fn find<T: serde::de::DeserializeOwned>(
         &self,
-        step: &Step,
+        wanted: &str,
         path: &str,
         query: Form,
-        marks: impl Fn(&T) -> (String, Option<&wire::Metadata>),
+        marks: impl Fn(&T) -> (String, Option<&str>),
     ) -> Found<T> {
-        let wanted = Key(step.id).to_string();
         let mut after: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let query = query
@@ -322,10 +331,11 @@ impl Stripe {
             };
             let more = page.has_more;
             after = page.data.last().map(|last| marks(last).0);
-            let carries = |one: &T| {
-                marks(one).1.and_then(|m| m.openpalm_step.as_deref()) == Some(wanted.as_str())
-            };
-            if let Some(one) = page.data.into_iter().find(carries) {
+            if let Some(one) = page
+                .data
+                .into_iter()
+                .find(|one| marks(one).1 == Some(wanted))
+            {
                 return Found::It(one);
             }
             if !more || after.is_none() {
@@ -372,6 +382,10 @@ impl Stripe {
 
 #[tonic::async_trait]
 impl Rail for Stripe {
+    fn card_provider(&self) -> Option<&Stripe> {
+        Some(self)
+    }
+
     async fn send(&self, step: &Step) -> Answer {
         if let Some(reason) = unfit(step.amount) {
             return Answer::Declined(reason);
@@ -424,6 +438,10 @@ impl From<Silence> for Answer {
             Silence::Unknown | Silence::GivenUp => Self::Unknown,
         }
     }
+}
+
+fn step_of(metadata: Option<&wire::Metadata>) -> Option<&str> {
+    metadata?.openpalm_step.as_deref()
 }
 
 /// A step's id in hex.

@@ -47,7 +47,8 @@ struct Desk {
     intents: BTreeMap<String, Intent>,
     refunds: Vec<Refund>,
     keys: BTreeMap<String, (String, u16, Value)>,
-    pages: BTreeMap<String, String>,
+    customers: BTreeMap<String, String>,
+    pages: BTreeMap<String, (String, String)>,
     methods: BTreeMap<String, Option<String>>,
     requests: Vec<String>,
     fails_next: bool,
@@ -131,6 +132,7 @@ impl Provider {
             intents: BTreeMap::new(),
             refunds: Vec::new(),
             keys: BTreeMap::new(),
+            customers: BTreeMap::new(),
             pages: BTreeMap::new(),
             methods: BTreeMap::new(),
             requests: Vec::new(),
@@ -193,9 +195,27 @@ impl Provider {
     pub fn card_is_typed(&self, session: &str) {
         let mut desk = lock(&self.desk);
         let method = desk.name("pm");
-        let customer = desk.pages.get(session).cloned();
-        desk.methods.insert(method.clone(), customer);
-        desk.pages.insert(session.to_owned(), method);
+        let Some((customer, state)) = desk.pages.get_mut(session) else {
+            return;
+        };
+        if state == "open" {
+            method.clone_into(state);
+            let customer = customer.clone();
+            desk.methods.insert(method, Some(customer));
+        }
+    }
+
+    /// Its customers, by our names for them.
+    #[must_use]
+    pub fn customers(&self) -> Vec<String> {
+        lock(&self.desk).customers.values().cloned().collect()
+    }
+
+    /// Cards that belong to a customer.
+    #[must_use]
+    pub fn cards(&self) -> usize {
+        let desk = lock(&self.desk);
+        desk.methods.values().flatten().count()
     }
 
     /// Every request as it came: verb, path and form.
@@ -336,31 +356,42 @@ impl Desk {
 
     fn act_on_customers(&mut self, request: &Request, parts: &[&str]) -> Reply {
         match (request.verb.as_str(), parts) {
-            ("POST", ["customers"]) => (200, json!({ "id": self.name("cus") })),
-            ("DELETE", ["customers", id]) => (200, json!({"id": id, "deleted": true})),
+            ("POST", ["customers"]) => {
+                let id = self.name("cus");
+                let ours = request.form.text("metadata[openpalm_customer]");
+                let ours = ours.unwrap_or_default().to_owned();
+                self.customers.insert(id.clone(), ours);
+                (200, json!({ "id": id }))
+            }
+            ("GET", ["customers"]) => {
+                let made = |(id, ours): (&String, &String)| json!({"id": id, "metadata": {"openpalm_customer": ours}});
+                let all = self.customers.iter().rev().map(made).collect();
+                (200, page(all, &request.query))
+            }
+            ("DELETE", ["customers", id]) => match self.customers.remove(*id) {
+                Some(_) => {
+                    self.methods.retain(|_, of| of.as_deref() != Some(*id));
+                    (200, json!({"id": id, "deleted": true}))
+                }
+                None => refusal(404, "resource_missing"),
+            },
             ("POST", ["checkout", "sessions"]) => {
                 let session = self.name("cs_test");
                 let customer = request.form.text("customer").unwrap_or_default();
-                self.pages.insert(session.clone(), customer.to_owned());
-                let url = format!("https://pages.example/{session}");
-                (
-                    200,
-                    json!({"id": session, "url": url, "status": "open", "customer": customer}),
-                )
-            }
-            ("GET", ["checkout", "sessions", id]) => match self.pages.get(*id) {
-                Some(method) if method.starts_with("pm_") => {
-                    let setup = json!({"status": "succeeded", "payment_method": method});
-                    (
-                        200,
-                        json!({"id": id, "status": "complete", "setup_intent": setup}),
-                    )
+                if !self.customers.contains_key(customer) {
+                    return refusal(404, "resource_missing");
                 }
-                Some(_) => (
-                    200,
-                    json!({"id": id, "status": "open", "setup_intent": null}),
-                ),
-                None => refusal(404, "resource_missing"),
+                let page = (customer.to_owned(), "open".to_owned());
+                self.pages.insert(session.clone(), page);
+                self.page(&session)
+            }
+            ("GET", ["checkout", "sessions", id]) => self.page(id),
+            ("POST", ["checkout", "sessions", id, "expire"]) => match self.pages.get_mut(*id) {
+                Some((_, state)) if state == "open" => {
+                    "expired".clone_into(state);
+                    self.page(id)
+                }
+                _ => refusal(400, "resource_missing"),
             },
             ("GET", ["payment_methods", id]) => match self.methods.get(*id) {
                 Some(customer) => (200, method(id, customer.as_deref())),
@@ -377,14 +408,35 @@ impl Desk {
         }
     }
 
+    fn page(&self, session: &str) -> Reply {
+        let Some((customer, state)) = self.pages.get(session) else {
+            return refusal(404, "resource_missing");
+        };
+        let url = format!("https://pages.example/{session}");
+        let mut page = json!({
+            "id": session, "url": url, "status": state, "customer": customer, "setup_intent": "seti_1",
+        });
+        if state.starts_with("pm_") {
+            page["status"] = json!("complete");
+            page["setup_intent"] = json!({"status": "succeeded", "payment_method": state});
+        }
+        (200, page)
+    }
+
     fn name(&mut self, kind: &str) -> String {
         self.made += 1;
         format!("{kind}_{:04}x", self.made)
     }
 
+    fn is_of(&self, method: &str, customer: Option<&str>) -> bool {
+        let owner = self.methods.get(method).and_then(Option::as_deref);
+        owner.is_some() && owner == customer
+    }
+
     fn authorise(&mut self, form: &Form) -> Reply {
         let status = match form.text("payment_method") {
             Some("pm_good") => "requires_capture",
+            Some(saved) if self.is_of(saved, form.text("customer")) => "requires_capture",
             Some("pm_page") => "requires_action",
             Some("pm_poor") => return decline("insufficient_funds"),
             Some("pm_asks") => return decline("authentication_required"),

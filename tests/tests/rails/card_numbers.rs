@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::Result;
 use palm_proto::{
-    id::{CustomerId, PaymentId},
+    id::{CustomerId, PaymentId, RequestId},
     money::{Currency, Money},
 };
 use palm_server::{
-    clock::ManualClock,
+    clock::{Clock, ManualClock},
     rail::{
         Action, Answer, Instrument, Rail, Reference, Step, StepId, TokenError,
         iso8583::{Iso8583, Message, Mti},
@@ -104,19 +104,15 @@ async fn a_card_number_in_any_text_for_the_provider_is_refused_before_anything_i
     let (log, _logging) = Log::begin();
     let ticks: Arc<ManualClock> = Arc::clone(&clock);
     let rail = super::stripe::rail(folder.path(), provider.address(), provider::KEY, ticks)?;
-    let customer = rail
-        .create_customer(CustomerId::from_bytes([7; 16]))
-        .await?;
+    let ours = CustomerId::from_bytes([7; 16]);
+    let customer = rail.create_customer(ours, clock.now()).await?;
     let asked = provider.requests().len();
     for number in NUMBERS {
         let refused = Err(SaveError::Token(TokenError::CardNumber));
         let url = format!("https://shop.example/?back={number}");
-        assert_eq!(rail.open_page(&customer, "request-1", &url).await, refused);
-        assert_eq!(
-            rail.open_page(&customer, number, "https://shop.example")
-                .await,
-            refused
-        );
+        let request = RequestId::from_bytes([1; 16]);
+        let opened = rail.open_page((ours, &customer), request, &url).await;
+        assert_eq!(opened, refused);
     }
     assert_eq!(provider.requests().len(), asked, "nothing was sent");
     for number in NUMBERS {

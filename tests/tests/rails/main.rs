@@ -2,6 +2,7 @@
 //! counterparts that others wrote, and what only one of them does. Nothing leaves this machine.
 
 mod card_numbers;
+mod cards;
 mod iso8583;
 mod stripe;
 mod tls;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use palm_proto::{
-    id::{CustomerId, PaymentId},
+    id::{CustomerId, PaymentId, RequestId},
     money::{Currency, Money},
     reason::ReasonCode,
 };
@@ -20,7 +20,7 @@ use palm_server::{
     config::rails::StripeConfig,
     rail::{
         Action, Answer, Instrument, Rail, Reference, Step, StepId,
-        stripe::{CustomerRef, HostedPage, SaveError, Stripe, Webhook, WebhookEvent},
+        stripe::{CustomerRef, PageStanding, SaveError, Stripe, Webhook, WebhookEvent},
     },
 };
 use palm_tests::{
@@ -289,19 +289,25 @@ async fn a_card_is_saved_on_the_provider_s_page_charged_and_forgotten() -> Resul
     let bench = OurProvider::start()?;
     let rail = &bench.rail;
     let ours = CustomerId::from_bytes([7; 16]);
-    let customer = rail.create_customer(ours).await?;
+    let since = bench.clock.now();
+    let customer = rail.create_customer(ours, since).await?;
     assert_eq!(
-        rail.create_customer(ours).await?,
+        rail.create_customer(ours, since).await?,
         customer,
         "one customer, however often"
     );
+    let request = RequestId::from_bytes([1; 16]);
     let page = rail
-        .open_page(&customer, "request-1", "https://shop.example/back")
+        .open_page((ours, &customer), request, "https://shop.example/back")
         .await?;
     assert!(page.url.starts_with("https://"));
-    assert_eq!(rail.saved_card(&page).await?, None);
+    assert_eq!(rail.page(&page.session).await?, PageStanding::Open);
     bench.provider.card_is_typed(&page.session);
-    let card = rail.saved_card(&page).await?.context("a card was saved")?;
+    let PageStanding::Saved(card) = rail.page(&page.session).await? else {
+        anyhow::bail!("a card was saved");
+    };
+    let closing = rail.close_page(&page.session).await;
+    assert_eq!(closing, Err(SaveError::Refused), "it holds a card");
     assert_eq!((card.brand.as_str(), card.last4.as_str()), ("visa", "0005"));
     assert_eq!(card.expires, (12, 2030));
     assert!(card.instrument.as_str().starts_with(customer.as_str()));
@@ -309,11 +315,7 @@ async fn a_card_is_saved_on_the_provider_s_page_charged_and_forgotten() -> Resul
         rail.forget_card(&card.instrument).await?;
         rail.delete_customer(&customer).await?;
     }
-    let nowhere = HostedPage {
-        session: "../customers".to_owned(),
-        url: String::new(),
-    };
-    assert_eq!(rail.saved_card(&nowhere).await, Err(SaveError::Refused));
+    assert_eq!(rail.page("../customers").await, Err(SaveError::Refused));
     // The provider learns our customer's id, and nothing about the person.
     let requests = bench.provider.requests();
     let made = requests
@@ -328,6 +330,23 @@ async fn a_card_is_saved_on_the_provider_s_page_charged_and_forgotten() -> Resul
     Ok(())
 }
 
+#[tokio::test]
+async fn a_customer_made_longer_ago_than_requests_are_remembered_is_found_and_not_made_again()
+-> Result<()> {
+    let bench = OurProvider::start()?;
+    let (rail, since) = (&bench.rail, bench.clock.now());
+    let ours = CustomerId::from_bytes([7; 16]);
+    let first = rail.create_customer(ours, since).await?;
+    for other in 10..15 {
+        let other = CustomerId::from_bytes([other; 16]);
+        rail.create_customer(other, since).await?;
+    }
+    bench.clock.advance(Duration::from_secs(30 * 3600));
+    assert_eq!(rail.create_customer(ours, since).await?, first);
+    assert_eq!(bench.provider.customers().len(), 6);
+    Ok(())
+}
+
 /// The rail and localstripe.
 struct LocalStripe {
     rail: Stripe,
@@ -338,7 +357,7 @@ struct LocalStripe {
     folder: tempfile::TempDir,
 }
 
-const SECRET: &str = "sk_test_local";
+pub(crate) const SECRET: &str = "sk_test_local";
 /// Test numbers that the API publishes; they belong to nobody. They are typed here as on the hosted page.
 const CHARGE_FAILS: &str = "4000000000000341";
 const ASKS: &str = "4000002500003155";
@@ -354,7 +373,7 @@ impl LocalStripe {
         let ticks: Arc<ManualClock> = Arc::clone(&clock);
         let rail = rail(folder.path(), there.address, SECRET, ticks)?;
         let customer = rail
-            .create_customer(CustomerId::from_bytes([7; 16]))
+            .create_customer(CustomerId::from_bytes([7; 16]), clock.now())
             .await?;
         let (good, poor) = (
             saved(there.address, &customer, FINE)?,
@@ -372,7 +391,7 @@ impl LocalStripe {
 }
 
 /// What the browser on the hosted page and the page itself do.
-fn post(at: SocketAddr, path: &str, body: &Value) -> Result<Value> {
+pub(crate) fn post(at: SocketAddr, path: &str, body: &Value) -> Result<Value> {
     let response = ureq::post(format!("http://{at}{path}"))
         .header("Authorization", format!("Bearer {SECRET}"))
         .content_type("application/json")
@@ -449,7 +468,7 @@ async fn localstripe_shows_what_the_api_s_answers_look_like() -> Result<()> {
     };
     let (rail, at) = (&bench.rail, bench.there.address);
     let customer = rail
-        .create_customer(CustomerId::from_bytes([8; 16]))
+        .create_customer(CustomerId::from_bytes([8; 16]), bench.clock.now())
         .await?;
     let asks = saved(at, &customer, ASKS)?;
     let now = bench.now_us();
@@ -557,7 +576,7 @@ async fn localstripe_s_signed_messages_are_believed_and_changed_ones_are_not() -
     let webhook = Webhook::read(&secret)?;
     let now = SystemClock.now();
     let event = webhook.open(&signature, &body, now)?;
-    assert_eq!(event, WebhookEvent::Payment(payment));
+    assert_eq!(event, WebhookEvent::Payment(capture.payment));
     let mut changed = body.clone();
     changed.push(b' ');
     ensure!(webhook.open(&signature, &changed, now).is_err());

@@ -441,6 +441,27 @@ impl CustomerService for Palmd {
     ) -> Result<Response<v1::SetInstrumentResponse>, Status> {
         Err(Status::unimplemented("no till asks this"))
     }
+
+    async fn open_card_page(
+        &self,
+        _: Request<v1::OpenCardPageRequest>,
+    ) -> Result<Response<v1::CardPage>, Status> {
+        Err(Status::unimplemented("no till asks this"))
+    }
+
+    async fn get_card_page(
+        &self,
+        _: Request<v1::GetCardPageRequest>,
+    ) -> Result<Response<v1::CardPage>, Status> {
+        Err(Status::unimplemented("no till asks this"))
+    }
+
+    async fn forget_card(
+        &self,
+        _: Request<v1::ForgetCardRequest>,
+    ) -> Result<Response<v1::ForgetCardResponse>, Status> {
+        Err(Status::unimplemented("no till asks this"))
+    }
 }
 
 #[tonic::async_trait]

@@ -6,14 +6,17 @@
 
 use std::fmt;
 
-use palm_proto::id::CustomerId;
+use palm_proto::id::{CustomerId, RequestId};
 
 use super::{
-    Stripe,
+    CLOCKS_DIFFER_S, Found, KEY_LIFE, Stripe,
     client::{Form, Said, Silence, encode},
-    wire::{CheckoutSession, Customer, Page, PaymentMethod, Removed},
+    wire::{CheckoutSession, Customer, Expandable, Page, PaymentMethod, Removed},
 };
-use crate::rail::{Instrument, TokenError, looks_like_card_number};
+use crate::{
+    clock::Timestamp,
+    rail::{Instrument, TokenError, looks_like_card_number},
+};
 
 /// Cards listed of a customer.
 const CARDS_MAX: usize = 20;
@@ -27,10 +30,23 @@ pub struct CustomerRef(String);
 /// A page of the provider for one customer to save one card on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostedPage {
-    /// The provider's name for it; with it, [`Stripe::saved_card`] asks how it went.
+    /// The provider's name for it; with it, [`Stripe::page`] asks how it went.
     pub session: String,
     /// Where it is. To be shown as a QR code; it is good for one card, and for a day.
     pub url: String,
+    /// When it closes by itself, where the provider says so.
+    pub expires: Option<Timestamp>,
+}
+
+/// How it went with a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageStanding {
+    /// No card yet.
+    Open,
+    /// This card was saved on it.
+    Saved(SavedCard),
+    /// None was, and none can be any more.
+    Expired,
 }
 
 /// A card that can be charged.
@@ -91,11 +107,33 @@ impl CustomerRef {
 }
 
 impl Stripe {
-    /// Makes a customer at the provider, once for each of ours.
+    /// Makes a customer at the provider, once for each of ours. `since` is when that was first tried: what was made
+    /// longer ago than the provider remembers requests is looked for.
     ///
     /// # Errors
     /// [`SaveError`].
-    pub async fn create_customer(&self, customer: CustomerId) -> Result<CustomerRef, SaveError> {
+    pub async fn create_customer(
+        &self,
+        customer: CustomerId,
+        since: Timestamp,
+    ) -> Result<CustomerRef, SaveError> {
+        let ago_us = self.clock.now().micros().saturating_sub(since.micros());
+        if u128::from(ago_us) > KEY_LIFE.as_micros() {
+            let since_s = (since.micros() / 1_000_000).saturating_sub(CLOCKS_DIFFER_S);
+            let query = Form::default().with("created[gte]", since_s);
+            let path = "/v1/customers";
+            let wanted = customer.to_string();
+            let found = self.find(&wanted, path, query, |made: &Customer| {
+                let mark = made.metadata.as_ref();
+                let mark = mark.and_then(|mark| mark.openpalm_customer.as_deref());
+                (made.id.clone(), mark)
+            });
+            match found.await {
+                Found::It(made) => return Ok(CustomerRef::new(made.id)?),
+                Found::Nothing => {}
+                Found::CannotSay => return Err(SaveError::Unavailable),
+            }
+        }
         let form = Form::default().with("metadata[openpalm_customer]", customer);
         let path = "/v1/customers".to_owned();
         let key = format!("{customer}-create");
@@ -117,56 +155,76 @@ impl Stripe {
         }
     }
 
-    /// Makes a page to save a card on. `request` makes it once; `back_url` is where the provider's page leads when it
+    /// Makes a page to save a card on. `request` makes it once; `return_url` is where the provider's page leads when it
     /// is done or given up.
     ///
     /// # Errors
-    /// [`SaveError`]; a card number in `request` or `back_url` is refused.
+    /// [`SaveError`]; a card number in `return_url` is refused.
     pub async fn open_page(
         &self,
-        customer: &CustomerRef,
-        request: &str,
-        back_url: &str,
+        (ours, customer): (CustomerId, &CustomerRef),
+        request: RequestId,
+        return_url: &str,
     ) -> Result<HostedPage, SaveError> {
-        if looks_like_card_number(request) || looks_like_card_number(back_url) {
+        if looks_like_card_number(return_url) {
             return Err(TokenError::CardNumber.into());
         }
         let form = Form::default()
             .with("mode", "setup")
             .with("customer", &customer.0)
+            .with("metadata[openpalm_customer]", ours)
             .with("payment_method_types[0]", "card")
-            .with("success_url", back_url)
-            .with("cancel_url", back_url);
+            .with("success_url", return_url)
+            .with("cancel_url", return_url);
         let path = "/v1/checkout/sessions".to_owned();
         let key = format!("{request}-page");
         let session: CheckoutSession = done(self.client.post(path, form, key).await?)?;
         let url = session.url.ok_or(SaveError::Refused)?;
+        let expires = session.expires_at.and_then(|s| s.checked_mul(1_000_000));
         Ok(HostedPage {
             session: session.id,
             url,
+            expires: expires.map(Timestamp::from_micros),
         })
     }
 
-    /// The card that was saved on a page, or `None` while none was.
+    /// How it went with the page whose [`HostedPage::session`] this is.
     ///
     /// # Errors
     /// [`SaveError`].
-    pub async fn saved_card(&self, page: &HostedPage) -> Result<Option<SavedCard>, SaveError> {
-        let mut path = "/v1/checkout/sessions/".to_owned();
-        encode(&mut path, &page.session);
+    pub async fn page(&self, session: &str) -> Result<PageStanding, SaveError> {
         let query = Form::default().with("expand[0]", "setup_intent");
+        let path = session_path(session);
         let session: CheckoutSession = done(self.client.get(path, query).await?)?;
+        if session.status.as_deref() == Some("expired") {
+            return Ok(PageStanding::Expired);
+        }
         let setup = session
             .setup_intent
+            .and_then(Expandable::whole)
             .filter(|setup| setup.status.as_deref() == Some("succeeded"));
         let is_complete = session.status.as_deref() == Some("complete");
         let (Some(method), true) = (setup.and_then(|s| s.payment_method), is_complete) else {
-            return Ok(None);
+            return Ok(PageStanding::Open);
         };
         let mut path = "/v1/payment_methods/".to_owned();
         encode(&mut path, &method);
         let method: PaymentMethod = done(self.client.get(path, Form::default()).await?)?;
-        saved(method, session.customer)
+        let card = saved(method, session.customer)?;
+        Ok(card.map_or(PageStanding::Open, PageStanding::Saved))
+    }
+
+    /// Closes a page, so that no card can be saved on it any more; one that is closed already stays so.
+    ///
+    /// # Errors
+    /// [`SaveError`]; [`SaveError::Refused`] also where a card was saved on it meanwhile.
+    pub async fn close_page(&self, session: &str) -> Result<(), SaveError> {
+        let path = session_path(session) + "/expire";
+        let key = format!("{session}-close");
+        let said = self.client.post(path, Form::default(), key).await?;
+        let session: CheckoutSession = done(said)?;
+        let is_closed = session.status.as_deref() == Some("expired");
+        is_closed.then_some(()).ok_or(SaveError::Refused)
     }
 
     /// The cards saved for a customer, newest first, at most 20.
@@ -221,6 +279,12 @@ fn done<T>(said: Said<T>) -> Result<T, SaveError> {
             Err(SaveError::Refused)
         }
     }
+}
+
+fn session_path(session: &str) -> String {
+    let mut path = "/v1/checkout/sessions/".to_owned();
+    encode(&mut path, session);
+    path
 }
 
 fn saved(method: PaymentMethod, customer: Option<String>) -> Result<Option<SavedCard>, SaveError> {

@@ -216,10 +216,12 @@ fn ids_that_could_lead_a_path_astray_are_none_of_this_rail_s() {
     assert_eq!(parts("pm_2"), (None, "pm_2".to_owned()));
 }
 
-const BODY: &str =
-    r#"{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1"}}}"#;
+const BODY: &str = concat!(
+    r#"{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1","#,
+    r#""metadata":{"openpalm_payment":"payments/67e55044-10b1-426f-9247-bb680e5fe0c8"}}}}"#,
+);
 /// `printf '1000.BODY' | openssl dgst -sha256 -hmac whsec_test`, where BODY is [`BODY`].
-const SIGNATURE: &str = "dc16253a805a4b1faf9a1131d18a096410a89e71d395dc2db3b20fa779c19ee3";
+const SIGNATURE: &str = "1227d56c2e322117d84569b1a48f1f7435071a7d0c47ae685c053d2dab901791";
 
 fn open(header: &str, body: &str, now_s: u64) -> Result<WebhookEvent, WebhookError> {
     let now = Timestamp::from_micros(now_s * 1_000_000);
@@ -229,8 +231,14 @@ fn open(header: &str, body: &str, now_s: u64) -> Result<WebhookEvent, WebhookErr
 #[test]
 fn a_signed_message_is_read_and_any_other_refused() {
     let header = format!("t=1000,v1={SIGNATURE}");
-    let payment = Ok(WebhookEvent::Payment(Reference::new("pi_1").unwrap()));
+    let name = "payments/67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let payment = Ok(WebhookEvent::Payment(name.parse().unwrap()));
     assert_eq!(open(&header, BODY, 1_000), payment);
+    let now = Timestamp::from_micros(1_000_000_000);
+    assert_eq!(
+        Webhook::new(b"whsec_test").sign(BODY.as_bytes(), now),
+        header
+    );
     assert_eq!(open(&header, BODY, 1_000 + TOLERANCE_S), payment);
     let both = format!("t=1000,v1={},v0=x,v1={SIGNATURE}", "0".repeat(64));
     assert_eq!(open(&both, BODY, 1_000), payment);
@@ -263,6 +271,46 @@ fn a_signed_message_is_read_and_any_other_refused() {
 }
 
 #[test]
+fn messages_say_what_to_look_up_and_others_payments_are_left_alone() {
+    let payment = "payments/67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let customer = "customers/67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let read = |kind: &str, status: &str, ours: &str| {
+        let object = format!(r#"{{"id":"x_1","status":"{status}","metadata":{ours}}}"#);
+        let body = format!(r#"{{"type":"{kind}","data":{{"object":{object}}}}}"#);
+        let webhook = Webhook::new(b"whsec_test");
+        let now = Timestamp::from_micros(5_000_000);
+        let header = webhook.sign(body.as_bytes(), now);
+        webhook.open(&header, body.as_bytes(), now).unwrap()
+    };
+    let paid = format!(r#"{{"openpalm_payment":"{payment}"}}"#);
+    let page = format!(r#"{{"openpalm_customer":"{customer}"}}"#);
+    let paid_event = WebhookEvent::Payment(payment.parse().unwrap());
+    for kind in [
+        "payment_intent.canceled",
+        "charge.refunded",
+        "refund.updated",
+    ] {
+        assert_eq!(read(kind, "succeeded", &paid), paid_event, "{kind}");
+    }
+    let failed = WebhookEvent::RefundFailed(payment.parse().unwrap());
+    for kind in ["refund.failed", "charge.refund.updated"] {
+        assert_eq!(read(kind, "failed", &paid), failed, "{kind}");
+    }
+    let page_event = WebhookEvent::CardPage(customer.parse().unwrap());
+    for kind in ["checkout.session.completed", "checkout.session.expired"] {
+        assert_eq!(read(kind, "", &page), page_event, "{kind}");
+        assert_eq!(read(kind, "", "{}"), WebhookEvent::Other, "{kind}");
+    }
+    for (kind, ours) in [
+        ("payment_intent.succeeded", "null"),
+        ("payment_intent.succeeded", &page),
+        ("payout.paid", &paid),
+    ] {
+        assert_eq!(read(kind, "", ours), WebhookEvent::Other, "{kind}");
+    }
+}
+
+#[test]
 fn config_of_the_rails_is_checked_by_name() {
     let example = include_str!("../../../palmd.example.toml");
     let parse = |section: &str| {
@@ -279,6 +327,8 @@ fn config_of_the_rails_is_checked_by_name() {
         ("call_timeout_ms = 0", "call_timeout_ms"),
         ("connect_timeout_ms = 90000", "connect_timeout_ms"),
         ("token = \"sk_test\"", "unknown field"),
+        ("return_url = \"http://shop.example\"", "return_url"),
+        ("webhook_address = \"127.0.0.1:0\"", "webhook_secret"),
     ] {
         let refused = parse(&format!("{stripe}{line}")).unwrap_err().to_string();
         assert!(refused.contains(key), "{refused}");

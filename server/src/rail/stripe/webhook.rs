@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use palm_proto::id::{CustomerId, PaymentId};
 use ring::hmac;
 use zeroize::Zeroizing;
 
@@ -13,7 +14,6 @@ use super::wire::Event;
 use crate::{
     clock::Timestamp,
     files::{self, FileError},
-    rail::Reference,
 };
 
 /// How old, or how far ahead of our clock, a message may be, in seconds.
@@ -41,11 +41,12 @@ impl fmt::Debug for Webhook {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WebhookEvent {
-    /// Something happened to a payment: look its step up.
-    Payment(Reference),
-    /// A page on which a card is saved was finished; the name is that of
-    /// [`HostedPage::session`](super::HostedPage::session).
-    CardSaved(Reference),
+    /// Something happened to a payment, or to a refund of it: look its step up.
+    Payment(PaymentId),
+    /// A refund that was on its way came back from the card's bank.
+    RefundFailed(PaymentId),
+    /// This customer's page was finished or has expired: ask how it went.
+    CardPage(CustomerId),
     /// Nothing that concerns us.
     Other,
 }
@@ -84,6 +85,19 @@ impl Webhook {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, secret),
         }
+    }
+
+    /// The header of a message as whoever stands in for the provider writes it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sign(&self, body: &[u8], now: Timestamp) -> String {
+        let time = now.micros() / MICROS;
+        let message = [format!("{time}.").as_bytes(), body].concat();
+        let mut header = format!("t={time},v1=");
+        for byte in hmac::sign(&self.key, &message).as_ref() {
+            header.push_str(&format!("{byte:02x}"));
+        }
+        header
     }
 
     /// Reads a message: `header` is the value of `Stripe-Signature`, `body` the bytes as they came.
@@ -159,22 +173,27 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
 fn parse(body: &[u8]) -> Result<WebhookEvent, WebhookError> {
     let event: Event = serde_json::from_slice(body).map_err(|_| WebhookError::Body)?;
     let object = event.data.object;
-    let named = |id: Option<String>| {
-        id.and_then(|id| Reference::new(id).ok())
-            .ok_or(WebhookError::Body)
-    };
-    tracing::debug!(event = event.id.len(), "provider: a signed message");
-    match event.kind.as_str() {
-        "checkout.session.completed" => named(object.id).map(WebhookEvent::CardSaved),
-        kind if kind.starts_with("payment_intent.") => named(object.id).map(WebhookEvent::Payment),
-        kind if ["charge.", "refund."].iter().any(|of| kind.starts_with(of)) => {
-            match object.payment_intent {
-                Some(id) => named(Some(id)).map(WebhookEvent::Payment),
-                None => Ok(WebhookEvent::Other),
+    let ours = object.metadata.unwrap_or_default();
+    let payment = ours.openpalm_payment.and_then(|name| name.parse().ok());
+    let customer = ours.openpalm_customer.and_then(|name| name.parse().ok());
+    let is_about = |kinds: &[&str]| kinds.iter().any(|of| event.kind.starts_with(of));
+    // The account may have other payments and pages than ours.
+    if is_about(&["checkout.session."]) {
+        return Ok(customer.map_or(WebhookEvent::Other, WebhookEvent::CardPage));
+    }
+    Ok(match payment {
+        Some(payment) if is_about(&["refund.", "charge.refund."]) => {
+            if object.status.as_deref() == Some("failed") {
+                WebhookEvent::RefundFailed(payment)
+            } else {
+                WebhookEvent::Payment(payment)
             }
         }
-        _ => Ok(WebhookEvent::Other),
-    }
+        Some(payment) if is_about(&["payment_intent.", "charge."]) => {
+            WebhookEvent::Payment(payment)
+        }
+        _ => WebhookEvent::Other,
+    })
 }
 
 /// Reads any bytes as a header, a line break and a body, and as a body that is signed rightly; nothing may panic.

@@ -40,6 +40,8 @@ pub(super) enum IntentStatus {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Metadata {
     pub(super) openpalm_step: Option<String>,
+    pub(super) openpalm_payment: Option<String>,
+    pub(super) openpalm_customer: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +64,8 @@ pub(super) struct Page<T> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Customer {
     pub(super) id: String,
+    #[serde(default)]
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// Something that was removed.
@@ -78,8 +82,28 @@ pub(super) struct CheckoutSession {
     pub(super) url: Option<String>,
     pub(super) status: Option<String>,
     pub(super) customer: Option<String>,
+    /// Seconds since 1970.
     #[serde(default)]
-    pub(super) setup_intent: Option<SetupIntent>,
+    pub(super) expires_at: Option<u64>,
+    #[serde(default)]
+    pub(super) setup_intent: Option<Expandable<SetupIntent>>,
+}
+
+/// Told whole only where that was asked for; else by its name.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Expandable<T> {
+    Whole(T),
+    Named(serde::de::IgnoredAny),
+}
+
+impl<T> Expandable<T> {
+    pub(super) fn whole(self) -> Option<T> {
+        match self {
+            Self::Whole(whole) => Some(whole),
+            Self::Named(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,7 +153,6 @@ impl Fault {
 /// An event that a webhook brings.
 #[derive(Debug, Deserialize)]
 pub(super) struct Event {
-    pub(super) id: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) data: EventData,
@@ -143,6 +166,7 @@ pub(super) struct EventData {
 /// As much of the object of any event as says which payment it is about.
 #[derive(Debug, Deserialize)]
 pub(super) struct EventObject {
-    pub(super) id: Option<String>,
-    pub(super) payment_intent: Option<String>,
+    pub(super) status: Option<String>,
+    #[serde(default)]
+    pub(super) metadata: Option<Metadata>,
 }
