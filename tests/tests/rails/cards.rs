@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, os::unix::fs::OpenOptionsExt, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use palm_proto::{
     fault::reason_of,
     id::CustomerId,
@@ -20,6 +20,7 @@ use palm_server::{
 use palm_tests::{
     Caller, Shop,
     caller::Setup,
+    clock::Stopwatch,
     palms,
     process::PATIENCE,
     rails::{
@@ -200,14 +201,17 @@ fn deliver(at: SocketAddr, header: &str, body: Vec<u8>) -> Result<u16> {
 
 /// Looks again until it is so.
 fn wait(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
-    let pause = Duration::from_millis(50);
-    for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
-        if is_so()? {
-            return Ok(());
-        }
-        std::thread::sleep(pause);
+    let watch = Stopwatch::start();
+    // Nothing comes this way: between two looks other programs get the processor.
+    let (_sender, nothing) = std::sync::mpsc::channel::<()>();
+    while !is_so()? {
+        let left = watch.left_of(PATIENCE);
+        ensure!(!left.is_zero(), "{what}: not within {PATIENCE:?}");
+        nothing
+            .recv_timeout(Duration::from_millis(50))
+            .unwrap_or_default();
     }
-    bail!("{what}: not within {PATIENCE:?}")
+    Ok(())
 }
 
 #[test]
