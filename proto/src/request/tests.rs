@@ -222,6 +222,7 @@ const NUMBER: &str = "4242424242424242";
 
 #[test]
 fn card_page_is_asked_for_by_ids_and_a_pin_alone() {
+    type Spoil = fn(&mut v1::OpenCardPageRequest);
     let wire = v1::OpenCardPageRequest {
         request_id: RequestId::from_random([1; 16]).to_string(),
         customer: CustomerId::from_random([2; 16]).to_string(),
@@ -230,18 +231,17 @@ fn card_page_is_asked_for_by_ids_and_a_pin_alone() {
     let read = OpenCardPage::try_from(wire.clone()).unwrap();
     assert_eq!(read.customer.to_string(), wire.customer);
     assert!(read.current_pin.is_some());
-    type Spoil = fn(&mut v1::OpenCardPageRequest);
     let spoilt = |spoil: Spoil| {
         let mut wire = wire.clone();
         spoil(&mut wire);
         OpenCardPage::try_from(wire).unwrap_err().field
     };
-    let cases: [(&str, Spoil); 3] = [
+    let table: [(&str, Spoil); 3] = [
         ("request_id", |r| r.request_id = NUMBER.to_owned()),
         ("customer", |r| r.customer = NUMBER.to_owned()),
         ("current_pin", |r| r.current_pin = Some(NUMBER.to_owned())),
     ];
-    for (field, spoil) in cases {
+    for (field, spoil) in table {
         assert_eq!(spoilt(spoil), field);
     }
     let forget = v1::ForgetCardRequest {
