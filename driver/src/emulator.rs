@@ -151,8 +151,8 @@ impl EmulatorHandle {
     }
 
     /// The reader as a USB device that a cable can serve ([`crate::usbip`]), in DFU mode as what it is then; `None`
-    /// while it is unplugged or somebody else holds it. After it was unplugged and plugged in again, or left the bus for
-    /// an update and came back, ask for a new one.
+    /// while it is unplugged or somebody else holds it. After it was unplugged and plugged in again, or left the bus
+    /// for an update and came back, ask for a new one.
     #[must_use]
     pub fn gadget(&self) -> Option<Box<dyn crate::usbip::Gadget>> {
         let claimed = self.shared.device().claim_whole().ok()?;

@@ -1,4 +1,5 @@
-//! The emulated reader as a USB device: what comes over a cable, put to the same firmware, or in DFU mode to its loader.
+//! The emulated reader as a USB device: what comes over a cable, put to the same firmware, or in DFU mode to its
+//! loader.
 
 use crate::Wiped;
 use std::fmt;
