@@ -3,9 +3,8 @@
 //! A burst is planned by the host and played by the reader. The driver knows lights and LEDs; what
 //! a palm looks like under them is not its business.
 
+use crate::Wiped;
 use std::fmt::Debug;
-
-use zeroize::Zeroizing;
 
 use crate::limits::{
     EXPOSURE_US_MAX, EXPOSURE_US_MIN, FRAME_PIXELS_MAX, FRAME_SIDE_MAX, SHOTS_MAX,
@@ -158,7 +157,7 @@ pub struct Frame {
     width: u32,
     height: u32,
     /// The pixels lie behind `skip` bytes of wire header, so that no copy is made of them.
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     skip: usize,
 }
 
@@ -173,13 +172,13 @@ impl Frame {
         height: u32,
         pixels: Vec<u8>,
     ) -> Result<Self, FrameSizeError> {
-        Self::behind_header(shot, (width, height), Zeroizing::new(pixels), 0)
+        Self::behind_header(shot, (width, height), Wiped::from(pixels), 0)
     }
 
     pub(crate) fn behind_header(
         shot: Shot,
         (width, height): (u32, u32),
-        bytes: Zeroizing<Vec<u8>>,
+        bytes: Wiped,
         skip: usize,
     ) -> Result<Self, FrameSizeError> {
         let pixels = bytes.len().saturating_sub(skip);

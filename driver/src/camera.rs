@@ -17,11 +17,10 @@ mod list;
 pub mod presence;
 pub mod quirks;
 
+use crate::Wiped;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use crate::burst::{Frame, LEDS_ALL, Light, Shot};
 use crate::clock::{Clock, Deadline};
@@ -110,7 +109,7 @@ pub struct Camera {
     presence: Presence,
     clock: Arc<dyn Clock>,
     /// The last frame in grey.
-    grey: Zeroizing<Vec<u8>>,
+    grey: Wiped,
 }
 
 impl Camera {
@@ -175,7 +174,7 @@ impl Camera {
             quirk,
             presence: Presence::new(),
             clock,
-            grey: Zeroizing::default(),
+            grey: Wiped::default(),
         })
     }
 

@@ -24,11 +24,10 @@ mod pipe;
 pub mod script;
 pub mod sensor;
 
+use crate::Wiped;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use crate::clock::{Bell, Clock, SystemClock};
 use crate::dfu::{DfuBus, DfuPort, Mode};
@@ -152,8 +151,8 @@ impl EmulatorHandle {
     }
 
     /// The reader as a USB device that a cable can serve ([`crate::usbip`]), in DFU mode as what it is then; `None`
-    /// while it is unplugged or somebody else holds it. After it was unplugged and plugged in again, or left the bus for
-    /// an update and came back, ask for a new one.
+    /// while it is unplugged or somebody else holds it. After it was unplugged and plugged in again, or left the bus
+    /// for an update and came back, ask for a new one.
     #[must_use]
     pub fn gadget(&self) -> Option<Box<dyn crate::usbip::Gadget>> {
         let claimed = self.shared.device().claim_whole().ok()?;
@@ -197,7 +196,7 @@ impl EmulatorHandle {
         Ok(EmulatedTransport {
             shared,
             claim,
-            received: Zeroizing::default(),
+            received: Wiped::default(),
         })
     }
 }
@@ -222,7 +221,7 @@ fn check_picture(number: usize, line: &Line) -> Result<(), ScriptError> {
 pub struct EmulatedTransport {
     shared: Arc<Shared>,
     claim: Claim,
-    received: Zeroizing<Vec<u8>>,
+    received: Wiped,
 }
 
 impl fmt::Debug for EmulatedTransport {
@@ -275,7 +274,7 @@ impl Transport for EmulatedTransport {
 
     fn interrupt_in(&mut self, timeout: Duration) -> Result<&[u8], TransportError> {
         let event = self.until(timeout, Device::interrupt_in)?;
-        self.received = Zeroizing::new(event.to_vec());
+        self.received = Wiped::from(event.to_vec());
         Ok(&self.received)
     }
 

@@ -55,6 +55,7 @@ pub mod session;
 pub mod transport;
 pub mod usb;
 pub mod usbip;
+mod wiped;
 
 pub use burst::{BurstPlan, Frame, Light, PlanError, Shot};
 pub use camera::{Camera, CameraBus, CameraInfo};
@@ -69,3 +70,4 @@ pub use protocol::{
 };
 pub use session::{CancelToken, Event, Hint, Reader, ReaderError, Signal};
 pub use transport::{Transport, TransportError};
+pub use wiped::Wiped;

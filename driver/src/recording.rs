@@ -16,11 +16,10 @@
 //! Kind 1 is an event: kind u8, detail u8 as on the wire, 2 reserved. Kind 2 is a burst: shot count u8, 3 reserved,
 //! then for each shot light u8, LED mask u8, 2 reserved, exposure, width, height u32, pixels.
 
+use crate::Wiped;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use crate::burst::{BurstPlan, Frame, Light, PlanError, Shot, frame_len};
 use crate::emulator::sensor::{Exposure, Sensor, Subject};
@@ -213,7 +212,7 @@ fn burst(fields: &mut Fields<'_>) -> Result<Vec<Frame>, RecordingError> {
             pixels,
         };
         let length = frame_len(width, height).ok_or_else(|| bad(0))?;
-        let pixels = Zeroizing::new(fields.bytes(length, "pixels")?.to_vec());
+        let pixels = Wiped::from(fields.bytes(length, "pixels")?.to_vec());
         let frame = Frame::behind_header(shot, (width, height), pixels, 0);
         frames.push(frame.map_err(|error| bad(error.pixels))?);
     }

@@ -3,10 +3,9 @@
 //! Script lines and host messages queue in one inbox, in the order they came. `SLEEP` closes the
 //! inbox for a while: what follows it, from either side, waits.
 
+use crate::Wiped;
 use std::collections::VecDeque;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::faults::{Fault, Faults};
 use super::firmware::Firmware;
@@ -41,7 +40,7 @@ pub(super) struct Device {
     faults: Faults,
     pipe: Pipe,
     /// The last message on bulk IN, kept while a fault is to send it again.
-    before: Option<Zeroizing<Vec<u8>>>,
+    before: Option<Wiped>,
     inbox: VecDeque<Item>,
     asleep_until: Option<Duration>,
     /// Counts pluggings-in.
@@ -331,7 +330,7 @@ impl Device {
     }
 
     /// One transfer of at most `room` bytes, whole packets.
-    pub(super) fn bulk_in(&mut self, room: usize) -> Transfer<(Zeroizing<Vec<u8>>, bool)> {
+    pub(super) fn bulk_in(&mut self, room: usize) -> Transfer<(Wiped, bool)> {
         if self.halted {
             return Some(Err(TransportError::Stalled));
         }
@@ -354,7 +353,7 @@ impl Device {
     }
 
     /// What may befall a message on its way in.
-    fn befall(&mut self, message: &mut Zeroizing<Vec<u8>>) {
+    fn befall(&mut self, message: &mut Wiped) {
         let keep = self.faults.awaits(Fault::Replay);
         let sent = keep.then(|| message.clone());
         if self.faults.strikes(Fault::Replay)

@@ -1,10 +1,9 @@
 //! What runs inside the reader: commands in, replies, frames and events out. It knows the
 //! protocol and its camera; it does not know USB, faults other than refusals, or scripts.
 
+use crate::Wiped;
 use std::collections::VecDeque;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::device::approach;
 use super::faults::{Fault, Faults};
@@ -355,7 +354,7 @@ impl Firmware {
     }
 
     /// The next message for bulk IN: replies first, then the frames of a running capture.
-    pub(super) fn next_message(&mut self, faults: &mut Faults) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn next_message(&mut self, faults: &mut Faults) -> Option<Wiped> {
         if let Some((reply, answers)) = self.replies.pop_front() {
             let payload = reply.payload().unwrap_or_default();
             return Some(self.packet(reply.kind(), answers, &payload));
@@ -388,10 +387,10 @@ impl Firmware {
         }
     }
 
-    fn packet(&mut self, kind: u8, answers: u32, payload: &[u8]) -> Zeroizing<Vec<u8>> {
+    fn packet(&mut self, kind: u8, answers: u32, payload: &[u8]) -> Wiped {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
-        Zeroizing::new(match &self.channel {
+        Wiped::from(match &self.channel {
             Some(channel) if !Reply::is_clear(kind) => {
                 channel.seal(kind, sequence, answers, payload)
             }

@@ -1,10 +1,10 @@
-//! The emulated reader as a USB device: what comes over a cable, put to the same firmware, or in DFU mode to its loader.
+//! The emulated reader as a USB device: what comes over a cable, put to the same firmware, or in DFU mode to its
+//! loader.
 
+use crate::Wiped;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::Shared;
 use super::device::Claim;
@@ -22,7 +22,7 @@ pub(super) struct ReaderGadget {
     mode: Mode,
     descriptors: Descriptors,
     /// The beginning of a message whose end has not come.
-    begun: Zeroizing<Vec<u8>>,
+    begun: Wiped,
 }
 
 impl fmt::Debug for ReaderGadget {
@@ -42,7 +42,7 @@ impl ReaderGadget {
             claim,
             mode,
             descriptors,
-            begun: Zeroizing::default(),
+            begun: Wiped::default(),
         }
     }
 
@@ -63,7 +63,7 @@ impl ReaderGadget {
     }
 
     fn recover(&mut self, step: Recovery) {
-        self.begun = Zeroizing::default();
+        self.begun = Wiped::default();
         let mut device = self.shared.device();
         if device.check(self.claim).is_ok() {
             device.recover(step, self.shared.clock.now());
@@ -105,7 +105,7 @@ impl Gadget for ReaderGadget {
         refused(self.shared.device().control(request))
     }
 
-    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Zeroizing<Vec<u8>>> {
+    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Wiped> {
         let mut device = self.shared.device();
         match endpoint {
             READER_IN if !room.is_multiple_of(BULK_PACKET_LEN) => Some(Err(Refusal::Overflow)),
@@ -115,7 +115,7 @@ impl Gadget for ReaderGadget {
             }
             READER_EVENTS => {
                 let event = device.interrupt_in();
-                refused(event.map(|event| event.map(|bytes| Zeroizing::new(bytes.to_vec()))))
+                refused(event.map(|event| event.map(|bytes| Wiped::from(bytes.to_vec()))))
             }
             _ => Some(Err(Refusal::Stall)),
         }
@@ -123,7 +123,7 @@ impl Gadget for ReaderGadget {
 
     fn output(&mut self, endpoint: u8, data: &[u8]) -> Outcome<()> {
         if endpoint != READER_OUT || self.begun.len() + data.len() > GADGET_MESSAGE_MAX {
-            self.begun = Zeroizing::default();
+            self.begun = Wiped::default();
             return Some(Err(Refusal::Stall));
         }
         let ends = data.is_empty() || !data.len().is_multiple_of(BULK_PACKET_LEN);
@@ -131,14 +131,14 @@ impl Gadget for ReaderGadget {
             self.begun.extend_from_slice(data);
             return Some(Ok(()));
         }
-        let message = Zeroizing::new([&self.begun[..], data].concat());
+        let message = Wiped::from([&self.begun[..], data].concat());
         if message.is_empty() {
             return Some(Ok(())); // A zero-length packet by itself is nothing.
         }
         let now = self.shared.clock.now();
         let taken = self.shared.device().bulk_out(&message, now);
         if taken.is_some() {
-            self.begun = Zeroizing::default();
+            self.begun = Wiped::default();
         }
         refused(taken)
     }

@@ -1,15 +1,12 @@
 //! A bulk IN endpoint in USB packets: a message ends with a packet shorter than the largest, if
 //! need be an empty one. A transfer ends with a short packet, or when the host's buffer is full.
 
+use crate::Wiped;
 use std::collections::VecDeque;
-
-use zeroize::Zeroizing;
-
-use crate::limits::BULK_PACKET_LEN;
 
 #[derive(Default)]
 pub(super) struct Pipe {
-    messages: VecDeque<Zeroizing<Vec<u8>>>,
+    messages: VecDeque<Wiped>,
     /// Bytes of the first message that are already on the wire.
     sent: usize,
 }
@@ -19,7 +16,7 @@ impl Pipe {
         self.messages.is_empty()
     }
 
-    pub(super) fn push(&mut self, message: Zeroizing<Vec<u8>>) {
+    pub(super) fn push(&mut self, message: Wiped) {
         self.messages.push_back(message);
     }
 
@@ -41,34 +38,32 @@ impl Pipe {
 
     /// One transfer into a host buffer of `room` bytes, a multiple of the packet length. Also
     /// whether a short packet ended it.
-    pub(super) fn transfer(&mut self, room: usize) -> (Zeroizing<Vec<u8>>, bool) {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        while bytes.len() < room {
-            let Some(message) = self.messages.front() else {
-                return (bytes, false);
-            };
-            let rest = message.get(self.sent..).unwrap_or_default();
-            let packet = rest.get(..BULK_PACKET_LEN).unwrap_or(rest);
-            bytes.extend_from_slice(packet);
-            self.sent += packet.len();
-            if packet.len() < BULK_PACKET_LEN {
-                self.messages.pop_front();
-                self.sent = 0;
-                return (bytes, true);
-            }
+    pub(super) fn transfer(&mut self, room: usize) -> (Wiped, bool) {
+        let Some(message) = self.messages.front() else {
+            return (Wiped::default(), false);
+        };
+        let rest = message.get(self.sent..).unwrap_or_default();
+        let bytes = Wiped::from(rest.get(..room).unwrap_or(rest).to_vec());
+        self.sent += bytes.len();
+        // A transfer that the buffer has room after ends with a short packet, if need be an empty one.
+        let last = bytes.len() < room;
+        if last {
+            self.messages.pop_front();
+            self.sent = 0;
         }
-        (bytes, false)
+        (bytes, last)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::BULK_PACKET_LEN;
 
     /// Lengths of the transfers a message makes, into buffers of two packets.
     fn transfers(len: usize) -> Vec<(usize, bool)> {
         let mut pipe = Pipe::default();
-        pipe.push(Zeroizing::new(vec![7; len]));
+        pipe.push(Wiped::from(vec![7; len]));
         let mut transfers = Vec::new();
         while !pipe.is_empty() {
             let (bytes, last) = pipe.transfer(2 * BULK_PACKET_LEN);
@@ -89,7 +84,7 @@ mod tests {
     #[test]
     fn cut_message_ends_where_it_stands() {
         let mut pipe = Pipe::default();
-        pipe.push(Zeroizing::new(vec![7; 3000]));
+        pipe.push(Wiped::from(vec![7; 3000]));
         assert_eq!(pipe.transfer(1024).0.len(), 1024);
         pipe.cut();
         let (bytes, last) = pipe.transfer(1024);

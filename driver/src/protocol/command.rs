@@ -271,7 +271,7 @@ pub fn fuzz_command(bytes: &[u8]) {
     let Some((kind, payload)) = bytes.split_first() else {
         return;
     };
-    let payload = zeroize::Zeroizing::new(payload.to_vec());
+    let payload = crate::Wiped::from(payload.to_vec());
     let packet = Packet {
         kind: *kind,
         sequence: 0,

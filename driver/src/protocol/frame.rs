@@ -1,10 +1,9 @@
 //! The payload of one image frame: 52 bytes that say what it is, then the pixels.
 
-use zeroize::Zeroizing;
-
 use super::fields::Fields;
 use super::ticket::TICKET_LEN;
 use super::{ProtocolError, Ticket};
+use crate::Wiped;
 use crate::burst::{Frame, Light, Shot};
 
 /// Bytes before the pixels.
@@ -28,7 +27,7 @@ impl ImageFrame {
     ///
     /// # Errors
     /// [`ProtocolError`] names the field.
-    pub fn parse(payload: Zeroizing<Vec<u8>>) -> Result<Self, ProtocolError> {
+    pub fn parse(payload: Wiped) -> Result<Self, ProtocolError> {
         let mut fields = Fields::new("FRAME", &payload);
         let ticket = Ticket::parse(&mut fields)?;
         let index = fields.u8("index")?;
@@ -63,7 +62,7 @@ impl ImageFrame {
 
 /// Writes a FRAME payload.
 #[must_use]
-pub fn encode_frame(ticket: impl Into<Ticket>, index: u8, frame: &Frame) -> Zeroizing<Vec<u8>> {
+pub fn encode_frame(ticket: impl Into<Ticket>, index: u8, frame: &Frame) -> Wiped {
     let shot = frame.shot();
     let mut payload = Vec::with_capacity(FRAME_HEADER_LEN + frame.pixels().len());
     ticket.into().encode(&mut payload);
@@ -72,13 +71,13 @@ pub fn encode_frame(ticket: impl Into<Ticket>, index: u8, frame: &Frame) -> Zero
     payload.extend(frame.width().to_le_bytes());
     payload.extend(frame.height().to_le_bytes());
     payload.extend(frame.pixels());
-    Zeroizing::new(payload)
+    Wiped::from(payload)
 }
 
 /// Parses arbitrary bytes as a FRAME payload; must not panic.
 #[doc(hidden)]
 pub fn fuzz_frame(bytes: &[u8]) {
-    if let Ok(image) = ImageFrame::parse(Zeroizing::new(bytes.to_vec())) {
+    if let Ok(image) = ImageFrame::parse(Wiped::from(bytes.to_vec())) {
         let again = encode_frame(image.ticket, image.index, &image.frame);
         assert_eq!(
             again.as_slice(),

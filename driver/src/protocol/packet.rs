@@ -1,8 +1,7 @@
 //! The packet: a 24-byte header, a payload, and a checksum over both.
 
+use crate::Wiped;
 use std::fmt::Debug;
-
-use zeroize::{Zeroize, Zeroizing};
 
 use super::crypto::TAG_LEN;
 use super::fields::Fields;
@@ -30,7 +29,7 @@ pub struct Packet {
     /// The payload is sealed: [`super::Channel::open`] opens it.
     pub sealed: bool,
     /// Wiped on drop, because it may be a frame.
-    pub payload: Zeroizing<Vec<u8>>,
+    pub payload: Wiped,
 }
 
 impl Debug for Packet {
@@ -182,7 +181,7 @@ impl Header {
 pub struct Decoder {
     header_bytes: Vec<u8>,
     header: Option<Header>,
-    payload: Zeroizing<Vec<u8>>,
+    payload: Wiped,
     payload_max: usize,
     skipping: bool,
 }
@@ -232,7 +231,7 @@ impl Decoder {
     pub fn clear(&mut self) {
         self.header_bytes.clear();
         self.header = None;
-        self.payload.zeroize();
+        self.payload.wipe();
         self.skipping = false;
     }
 

@@ -366,7 +366,7 @@ pub fn fuzz_reply(bytes: &[u8]) {
         sequence: 0,
         answers: 0,
         sealed: false,
-        payload: zeroize::Zeroizing::new(payload.to_vec()),
+        payload: crate::Wiped::from(payload.to_vec()),
     };
     if let Ok(reply) = Reply::parse(packet)
         && let Some(again) = reply.payload()

@@ -426,7 +426,7 @@ fn bad_message_is_reported_once_and_the_next_one_is_read() {
 }
 
 fn refused(kind: u8, payload: &[u8]) -> ProtocolError {
-    let payload = zeroize::Zeroizing::new(payload.to_vec());
+    let payload = crate::Wiped::from(payload.to_vec());
     Reply::parse(Packet {
         kind,
         sequence: 0,
@@ -526,7 +526,7 @@ fn malformed_frames_are_refused_by_field() {
 fn impossible_plan_on_the_wire_is_refused() {
     let arm = |shots: &[u8], count| {
         let payload = [&[0; 36][..], &[count, 0, 0, 0], shots].concat();
-        let payload = zeroize::Zeroizing::new(payload);
+        let payload = crate::Wiped::from(payload);
         Command::parse(&Packet {
             kind: 0x02,
             sequence: 0,

@@ -4,6 +4,7 @@
 //! over a timeout, takes transfers back by UNLINK, and turns Linux errors into [`TransportError`]s. One thread of its
 //! own reads replies. Not here: what only a kernel has (claims, permissions, enumeration); `./x test-usb` has those.
 
+use crate::Wiped;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read, Write};
@@ -12,8 +13,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::descriptors::{BULK, INTERRUPT, Interface};
 use super::gadget::Setup;
@@ -47,7 +46,7 @@ struct Reading {
     pipe: Pipe,
     length: usize,
     pending: Option<u32>,
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
 }
 
 struct Link {
@@ -69,7 +68,7 @@ struct State {
 
 struct Completion {
     status: i32,
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
 }
 
 impl fmt::Debug for UsbIpTransport {
@@ -268,7 +267,7 @@ impl Reading {
             pipe,
             length: pipe.packet,
             pending: None,
-            bytes: Zeroizing::default(),
+            bytes: Wiped::default(),
         }
     }
 
@@ -324,14 +323,14 @@ impl Link {
     }
 
     fn send(&self, command: &Command, data: &[u8]) -> Result<(), TransportError> {
-        let whole = Zeroizing::new([&command.encode()[..], data].concat());
+        let whole = Wiped::from([&command.encode()[..], data].concat());
         (&self.stream)
             .write_all(&whole)
             .map_err(|_| TransportError::Disconnected)
     }
 
     /// Waits for a transfer; after `TimedOut` it is still on its way.
-    fn wait(&self, sequence: u32, timeout: Duration) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+    fn wait(&self, sequence: u32, timeout: Duration) -> Result<Wiped, TransportError> {
         let deadline = Deadline::after(&self.clock, timeout);
         loop {
             let seen = self.bell.rings();
@@ -397,13 +396,13 @@ impl Link {
             Reply::Unlink { sequence, status } => (sequence, status, 0),
         };
         let room = self.state().pending.remove(&sequence)?;
-        let mut bytes = Zeroizing::default();
+        let mut bytes = Wiped::default();
         if let Some(room) = room {
             if length > room {
                 tracing::warn!(length, room, "the device sent more than there is room for");
                 return None;
             }
-            bytes = Zeroizing::new(vec![0; length]);
+            bytes = Wiped::from(vec![0; length]);
             stream.read_exact(&mut bytes).ok()?;
         }
         self.state()

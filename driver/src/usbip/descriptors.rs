@@ -1,8 +1,8 @@
 //! Descriptors: what a device says of itself, written and read.
 //!
-//! The reader's are those of `driver/PROTOCOL.md`, section 1, at work and in DFU mode: a vendor interface with bulk OUT,
-//! bulk IN and interrupt IN, a DFU interface, and the binary object store that makes Windows load WinUSB without a driver
-//! file (Microsoft OS 2.0 descriptors).
+//! The reader's are those of `driver/PROTOCOL.md`, section 1, at work and in DFU mode: a vendor interface with bulk
+//! OUT, bulk IN and interrupt IN, a DFU interface, and the binary object store that makes Windows load WinUSB without a
+//! driver file (Microsoft OS 2.0 descriptors).
 
 use crate::dfu::{DFU_CLASS, LOADER_PRODUCT_ID, Mode};
 use crate::limits::{BULK_PACKET_LEN, DESCRIPTORS_MAX, DFU_BLOCK_LEN};

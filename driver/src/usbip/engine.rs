@@ -1,8 +1,7 @@
 //! What every cable does: standard requests, and transfers that wait for the device in the order they were asked for.
 
+use crate::Wiped;
 use std::collections::{BTreeMap, VecDeque};
-
-use zeroize::Zeroizing;
 
 use super::descriptors::MS_OS_VENDOR_CODE;
 use super::gadget::{Gadget, Outcome, Refusal, Setup};
@@ -31,7 +30,7 @@ pub(super) struct Done {
     pub(super) id: u64,
     pub(super) ask: Ask,
     /// What the device gave; empty for OUT.
-    pub(super) result: Result<Zeroizing<Vec<u8>>, Refusal>,
+    pub(super) result: Result<Wiped, Refusal>,
 }
 
 /// One plugged-in gadget and the transfers that wait for it.
@@ -117,7 +116,7 @@ impl Engine {
         self.configuration
     }
 
-    fn attempt(&mut self, ask: &Ask) -> Outcome<Zeroizing<Vec<u8>>> {
+    fn attempt(&mut self, ask: &Ask) -> Outcome<Wiped> {
         if !self.gadget.is_plugged() {
             return Some(Err(Refusal::Gone));
         }
@@ -125,14 +124,14 @@ impl Engine {
             Ask::Control { setup, data } => self.control(*setup, data).map(|answer| {
                 answer.map(|mut bytes| {
                     bytes.truncate(usize::from(setup.length));
-                    Zeroizing::new(bytes)
+                    Wiped::from(bytes)
                 })
             }),
             Ask::Input { endpoint, room } => self.gadget.input(*endpoint, *room),
             Ask::Output { endpoint, data } => self
                 .gadget
                 .output(*endpoint, data)
-                .map(|sent| sent.map(|()| Zeroizing::default())),
+                .map(|sent| sent.map(|()| Wiped::default())),
         }
     }
 

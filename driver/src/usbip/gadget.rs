@@ -1,10 +1,9 @@
 //! A USB device in software, seen from its plug.
 
+use crate::Wiped;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::descriptors::Descriptors;
 use crate::clock::Bell;
@@ -99,7 +98,7 @@ pub trait Gadget: Debug + Send {
 
     /// One IN transfer of at most `room` bytes on the endpoint with this address; fewer bytes mean that a short or
     /// empty packet ended it.
-    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Zeroizing<Vec<u8>>>;
+    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Wiped>;
 
     /// One OUT transfer. After a NAK it is offered again unchanged.
     fn output(&mut self, endpoint: u8, data: &[u8]) -> Outcome<()>;

@@ -1,13 +1,12 @@
 //! The device's end of a USB/IP cable.
 
+use crate::Wiped;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-
-use zeroize::Zeroizing;
 
 use super::engine::{Ask, Done, Engine};
 use super::gadget::{Gadget, Refusal};
@@ -170,7 +169,7 @@ fn obey(
 }
 
 fn answer(output: &UnixStream, done: &Done) -> io::Result<()> {
-    let nothing = Zeroizing::default();
+    let nothing = Wiped::default();
     let (status, bytes) = match &done.result {
         Ok(bytes) => (0, bytes),
         Err(Refusal::Gone) => return Ok(()), // The hanging-up that follows says so.

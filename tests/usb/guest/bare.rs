@@ -1,136 +1,47 @@
-//! What the bus itself can do: the same bytes as a burst, read by `nusb` and nothing else.
-
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+//! What the bus and the reader can do by themselves: the bytes of a burst, as the same reader makes and sends them,
+//! read and counted and not looked at.
+//!
+//! Nothing but a session makes a reader send, so there is one, and its commands are sealed; what comes back is neither
+//! put together, checked, opened nor wiped. What a burst of the driver takes longer is the driver.
 
 use anyhow::{Context, ensure};
 use nusb::transfer::{Buffer, Bulk, In, Out};
 use nusb::{Endpoint, MaybeFuture};
-use palm_driver::Bell;
-use palm_driver::usbip::descriptors::{Descriptors, READER_IN, READER_OUT, device};
-use palm_driver::usbip::gadget::{Gadget, Outcome, Refusal, Setup};
-use zeroize::Zeroizing;
+use palm_driver::protocol::{Channel, Command, Decoder, HostHandshake, Reply};
+use palm_driver::transport::Transport;
+use palm_driver::usb::{PRODUCT_ID, VENDOR_ID};
+use palm_driver::usbip::UsbIpTransport;
+use palm_driver::usbip::descriptors::{READER_IN, READER_OUT};
+use palm_driver::{Trust, limits};
 
-use crate::rig::{PATIENCE, wait_for};
+use crate::rig::{PATIENCE, plan, wait_for};
 
-/// USB id of the spigot.
-const ID: (u16, u16) = (0x1209, 0x0003);
-/// Bytes of a burst's messages: five frames of 720 x 1024 with their headers, and the end of the capture.
-pub(crate) const MESSAGES: [usize; 6] = [
-    720 * 1024 + 60,
-    720 * 1024 + 60,
-    720 * 1024 + 60,
-    720 * 1024 + 60,
-    720 * 1024 + 60,
-    44,
-];
-/// As the driver reads.
-const READ_LEN: usize = 1 << 20;
-const READS: usize = 2;
+/// Bytes of a burst's messages: five frames of 720 x 1024 with headers and tags, the end of the capture, and the ACK
+/// before them.
+pub(crate) const BURST_LEN: usize = 5 * (720 * 1024 + 24 + 52 + 16) + (24 + 20 + 16) + (24 + 16);
 
-/// Whether the plug of a spigot is in.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Plug(Arc<(AtomicBool, Mutex<Option<Arc<Bell>>>)>);
+const NONCE: [u8; 16] = [9; 16];
 
-impl Plug {
-    pub(crate) fn pull(&self) {
-        self.0.0.store(false, Ordering::SeqCst);
-        let bell = self.0.1.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bell) = bell.as_ref() {
-            bell.ring();
-        }
-    }
+/// Bulk transfers, and nothing else.
+pub(crate) trait Pipe {
+    fn send(&mut self, message: &[u8]) -> anyhow::Result<()>;
+
+    /// The next message, a transfer at a time: its bytes, and whether it is the last.
+    fn receive(&mut self, look: &mut dyn FnMut(&[u8], bool)) -> anyhow::Result<()>;
 }
 
-/// A device that does nothing but send: any OUT transfer lets one burst's messages run.
-#[derive(Debug)]
-pub(crate) struct Spigot {
-    plug: Plug,
-    descriptors: Descriptors,
-    bell: Arc<Bell>,
-    noise: Vec<u8>,
-    /// The message that is due, and how much of it was sent.
-    due: usize,
-    sent: usize,
-}
-
-impl Spigot {
-    pub(crate) fn new(plug: &Plug) -> Self {
-        let bell = Arc::new(Bell::new());
-        plug.0.0.store(true, Ordering::SeqCst);
-        *plug.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&bell));
-        let mut descriptors = Descriptors::reader("SPIGOT-1");
-        descriptors.device = device(ID.0, ID.1, [0, 0, 0]);
-        Self {
-            plug: plug.clone(),
-            descriptors,
-            bell,
-            noise: vec![0x5a; MESSAGES[0]],
-            due: MESSAGES.len(),
-            sent: 0,
-        }
-    }
-}
-
-impl Gadget for Spigot {
-    fn descriptors(&self) -> &Descriptors {
-        &self.descriptors
-    }
-
-    fn control(&mut self, _setup: Setup, _data: &[u8]) -> Outcome<Vec<u8>> {
-        Some(Err(Refusal::Stall))
-    }
-
-    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Zeroizing<Vec<u8>>> {
-        if endpoint != READER_IN {
-            return None;
-        }
-        let whole = MESSAGES.get(self.due)?;
-        let length = (whole - self.sent).min(room);
-        let bytes = self.noise.get(..length).unwrap_or_default().to_vec();
-        self.sent += length;
-        if length < room {
-            (self.due, self.sent) = (self.due + 1, 0);
-        }
-        Some(Ok(Zeroizing::new(bytes)))
-    }
-
-    fn output(&mut self, _endpoint: u8, _data: &[u8]) -> Outcome<()> {
-        (self.due, self.sent) = (0, 0);
-        Some(Ok(()))
-    }
-
-    fn clear_halt(&mut self, _endpoint: u8) {}
-
-    fn restart(&mut self) {
-        self.due = MESSAGES.len();
-    }
-
-    fn is_plugged(&self) -> bool {
-        self.plug.0.0.load(Ordering::SeqCst)
-    }
-
-    fn bell(&self) -> Arc<Bell> {
-        Arc::clone(&self.bell)
-    }
-
-    fn patience(&self) -> Duration {
-        Duration::from_millis(100)
-    }
-}
-
-/// The host's side of it.
-pub(crate) struct Bare {
+/// By `nusb` and nothing else, reading as the driver does.
+pub(crate) struct Usb {
     output: Endpoint<Bulk, Out>,
     input: Endpoint<Bulk, In>,
 }
 
-impl Bare {
+impl Usb {
     pub(crate) fn open() -> anyhow::Result<Self> {
-        wait_for("the spigot", || {
+        let ours = (VENDOR_ID, PRODUCT_ID);
+        wait_for("the reader", || {
             let mut devices = nusb::list_devices().wait()?;
-            let Some(info) = devices.find(|info| (info.vendor_id(), info.product_id()) == ID)
+            let Some(info) = devices.find(|info| (info.vendor_id(), info.product_id()) == ours)
             else {
                 return Ok(None);
             };
@@ -145,32 +56,119 @@ impl Bare {
             Ok(opened.ok())
         })
     }
+}
 
-    /// Reads the bytes of one burst.
-    pub(crate) fn burst(&mut self) -> anyhow::Result<usize> {
-        self.output.submit(Buffer::from(vec![1]));
+impl Pipe for Usb {
+    fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
+        self.output.submit(Buffer::from(message.to_vec()));
         let done = self.output.wait_next_complete(PATIENCE);
-        done.context("no answer to the trigger")?.status?;
-        let wanted: usize = MESSAGES.iter().sum();
-        let mut got = 0;
-        while self.input.pending() < READS {
-            let mut buffer = self.input.allocate(READ_LEN);
-            buffer.set_requested_len(READ_LEN);
-            self.input.submit(buffer);
-        }
-        while got < wanted {
-            let done = self
-                .input
-                .wait_next_complete(PATIENCE)
-                .context("no bytes")?;
-            done.status?;
-            got += done.buffer.len();
-            let mut buffer = done.buffer;
-            buffer.clear();
-            buffer.set_requested_len(READ_LEN);
-            self.input.submit(buffer);
-        }
-        ensure!(got == wanted, "{got} bytes of {wanted}");
-        Ok(got)
+        Ok(done.context("the command was not taken")?.status?)
     }
+
+    fn receive(&mut self, look: &mut dyn FnMut(&[u8], bool)) -> anyhow::Result<()> {
+        let length = limits::BULK_TRANSFER_LEN;
+        while self.input.pending() < limits::USB_READS {
+            let mut buffer = self.input.allocate(length);
+            buffer.set_requested_len(length);
+            self.input.submit(buffer);
+        }
+        loop {
+            let done = self.input.wait_next_complete(PATIENCE);
+            let done = done.context("no bytes")?;
+            done.status?;
+            let mut buffer = done.buffer;
+            let last = buffer.len() < length;
+            look(&buffer, last);
+            buffer.clear();
+            buffer.set_requested_len(length);
+            self.input.submit(buffer);
+            if last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Over USB/IP in user space, where there is no kernel and no `nusb`.
+impl Pipe for UsbIpTransport {
+    fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
+        Ok(self.bulk_out(message, PATIENCE)?)
+    }
+
+    fn receive(&mut self, look: &mut dyn FnMut(&[u8], bool)) -> anyhow::Result<()> {
+        loop {
+            let read = self.bulk_in(PATIENCE)?;
+            look(read.bytes, read.last);
+            if read.last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A host that asks for bursts and does not look at them.
+pub(crate) struct Bare<P> {
+    pipe: P,
+    channel: Channel,
+    sent: u32,
+}
+
+impl<P: Pipe> Bare<P> {
+    /// Begins a session.
+    pub(crate) fn new(mut pipe: P) -> anyhow::Result<Self> {
+        let hello = Command::Hello {
+            version_min: 1,
+            version_max: 1,
+        };
+        let Reply::Info(info) = ask(&mut pipe, &hello.encode(1))? else {
+            anyhow::bail!("HELLO was not answered by INFO");
+        };
+        let handshake = HostHandshake::begin(1, 1);
+        let connect = Command::Connect(handshake.connect());
+        let Reply::Connected(connected) = ask(&mut pipe, &connect.encode(2))? else {
+            anyhow::bail!("CONNECT was not answered by CONNECTED");
+        };
+        let (channel, _) = handshake.finish(&info, &connected, &Trust::development())?;
+        let sent = 2;
+        Ok(Self {
+            pipe,
+            channel,
+            sent,
+        })
+    }
+
+    fn say(&mut self, command: &Command) -> anyhow::Result<()> {
+        self.sent += 1;
+        let payload = command.payload();
+        let message = self.channel.seal(command.kind(), self.sent, 0, &payload);
+        self.pipe.send(&message)
+    }
+
+    /// Arms, captures, and counts the bytes that come.
+    pub(crate) fn burst(&mut self) -> anyhow::Result<()> {
+        let plan = plan();
+        let messages = plan.shots().len() + 1;
+        let mut got = 0;
+        self.say(&Command::Arm {
+            ticket: NONCE.into(),
+            plan,
+        })?;
+        self.pipe.receive(&mut |bytes, _| got += bytes.len())?;
+        self.say(&Command::Capture { nonce: NONCE })?;
+        for _ in 0..messages {
+            self.pipe.receive(&mut |bytes, _| got += bytes.len())?;
+        }
+        ensure!(got == BURST_LEN, "{got} bytes of {BURST_LEN}");
+        Ok(())
+    }
+}
+
+/// One command of a session that begins.
+fn ask(pipe: &mut dyn Pipe, message: &[u8]) -> anyhow::Result<Reply> {
+    pipe.send(message)?;
+    let mut decoder = Decoder::new(limits::COMMAND_PAYLOAD_MAX);
+    let mut packet = Ok(None);
+    pipe.receive(&mut |bytes, last| packet = decoder.push(bytes, last))?;
+    let packet = packet?.context("no answer")?;
+    Ok(Reply::parse(packet)?)
 }

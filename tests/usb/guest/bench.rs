@@ -1,9 +1,11 @@
 //! Figures: a payment's burst beside a bare bulk read of the same bytes, CPU, allocations, plugging, recovery.
 //!
-//! JSON lines. The machine is emulated: times say nothing of real hardware. Neither does the ratio of bare to driven:
-//! moving bytes is a copy of the host, while every instruction of the driver (checksums, the copy into the frame, fresh
-//! pages) runs ten times slower than on a processor; it bounds the ratio from above. Bare and driven bursts alternate
-//! in blocks, and the least of each is compared, because whatever else the host does only adds.
+//! JSON lines. What is compared: the same emulated reader makes, seals and sends the same frames over the same
+//! endpoints to a host that only counts the bytes (`bare.rs`), and to the driver, which puts them together, checks,
+//! opens and wipes them. The ratio is what the driver adds. In the virtual machine every instruction of it is emulated,
+//! AES above all, and that bounds the ratio from above; `controller: none` is the same comparison on this machine's own
+//! processor, where the emulated reader is part of both times. Bare and driven bursts alternate in blocks, and the
+//! least of each is compared, because whatever else the machine does only adds.
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use palm_driver::ReaderError;
 use palm_driver::transport::Recovery;
 use palm_driver::usbip::{Server, UsbIpTransport};
 
-use crate::bare::{Bare, MESSAGES};
+use crate::bare::{BURST_LEN, Bare, Usb};
 use crate::film::Film;
 use crate::rig::{PATIENCE, Rig, SERIAL, WHOLE, capture, emulator, greet, plan, timed, wait_for};
 
@@ -32,19 +34,18 @@ pub(crate) fn run(kind: &str) -> anyhow::Result<bool> {
     let mut cpu = Duration::ZERO;
     let mut allocations = (u64::MAX, u64::MAX);
     for _ in 0..BLOCKS {
-        rig.plug_spigot()?;
-        let mut spigot = Bare::open()?;
-        spigot.burst()?;
+        rig.plug()?;
+        rig.size(WHOLE)?;
+        rig.say("PALM 7")?;
+        let mut counting = Bare::new(Usb::open()?)?;
+        counting.burst()?;
         for _ in 0..BURSTS {
-            let (read, took) = timed(|| spigot.burst());
+            let (read, took) = timed(|| counting.burst());
             read?;
             bare.push(took);
         }
-        drop(spigot);
-        rig.clear()?;
-        rig.size(WHOLE)?;
+        drop(counting);
         let mut reader = rig.reader()?;
-        rig.say("PALM 7")?;
         rig.burst(&mut reader)?; // The first one makes the buffers.
         let before = cpu_time()?;
         for _ in 0..BURSTS {
@@ -61,49 +62,57 @@ pub(crate) fn run(kind: &str) -> anyhow::Result<bool> {
         drop(reader);
         rig.clear()?;
     }
-    transfers(rig.kind(), bare, driven, cpu, allocations)?;
+    transfers(rig.kind(), bare, driven)?;
+    costs(
+        rig.kind(),
+        cpu / u32::try_from(BLOCKS * BURSTS)?,
+        allocations,
+    );
     plugging(&mut rig)?;
     recovery(&mut rig)?;
     Ok(true)
 }
 
-/// The same burst on this machine's own processor, over USB/IP in user space: driver and emulated reader together,
-/// without a kernel and without emulation. No ratio: a socket is no USB.
-#[expect(clippy::print_stdout, reason = "the figures")]
+/// The same on this machine's own processor, over USB/IP in user space: without a kernel and without emulation.
 pub(crate) fn user_space() -> anyhow::Result<bool> {
     let film = Film::new(WHOLE.0, WHOLE.1);
     let emulator = emulator(SERIAL, &film);
-    let (device, host) = UnixStream::pair()?;
-    let gadget = emulator.gadget().context("the reader is taken")?;
-    let _server = Server::start(gadget, device)?;
-    let mut reader = greet(Box::new(UsbIpTransport::connect(host)?))?;
     emulator.run_line("PALM 7")?;
-    let mut times = Vec::new();
-    for _ in 0..BLOCKS * BURSTS {
-        let (frames, took) = timed(|| capture(&mut reader, &plan()));
-        film.check(7, &plan(), &frames?)?;
-        times.push(took);
+    let cable = || -> anyhow::Result<(Server, UsbIpTransport)> {
+        let (device, host) = UnixStream::pair()?;
+        let gadget = wait_for("the reader", || Ok(emulator.gadget()))?;
+        let server = Server::start(gadget, device)?;
+        Ok((server, UsbIpTransport::connect(host)?))
+    };
+    let (mut bare, mut driven) = (Vec::new(), Vec::new());
+    for _ in 0..BLOCKS {
+        let (server, transport) = cable()?;
+        let mut counting = Bare::new(transport)?;
+        for _ in 0..BURSTS {
+            let (read, took) = timed(|| counting.burst());
+            read?;
+            bare.push(took);
+        }
+        drop((counting, server));
+        let (server, transport) = cable()?;
+        let mut reader = greet(Box::new(transport))?;
+        for _ in 0..BURSTS {
+            let (frames, took) = timed(|| capture(&mut reader, &plan()));
+            film.check(7, &plan(), &frames?)?;
+            driven.push(took);
+        }
+        drop((reader, server));
     }
-    let (least, median) = least_and_median(&mut times)?;
-    println!(
-        r#"{{"bench":"driver","what":"burst","controller":"none","ms_min":{least:.2},"ms_median":{median:.2}}}"#
-    );
+    transfers("none", bare, driven)?;
     Ok(true)
 }
 
 #[expect(clippy::print_stdout, reason = "the figures")]
-fn transfers(
-    kind: &str,
-    mut bare: Vec<Duration>,
-    mut driven: Vec<Duration>,
-    cpu: Duration,
-    (count, bytes): (u64, u64),
-) -> anyhow::Result<()> {
-    let wire: usize = MESSAGES.iter().sum();
+fn transfers(kind: &str, mut bare: Vec<Duration>, mut driven: Vec<Duration>) -> anyhow::Result<()> {
+    let wire = BURST_LEN;
     let (bare_ms, bare_median_ms) = least_and_median(&mut bare)?;
     let (ms, median_ms) = least_and_median(&mut driven)?;
     let mb_s = |ms: f64| f64::from(u32::try_from(wire).unwrap_or(u32::MAX)) / 1e3 / ms;
-    let runs = u32::try_from(BLOCKS * BURSTS)?;
     let times = |ms: f64, median_ms: f64| {
         let speed = mb_s(ms);
         format!(r#""bytes":{wire},"ms_min":{ms:.2},"ms_median":{median_ms:.2},"mb_s":{speed:.1}"#)
@@ -118,15 +127,19 @@ fn transfers(
         ms / bare_ms,
         median_ms / bare_median_ms,
     );
-    // The film's own check, a comparison of the bytes, is counted too.
+    Ok(())
+}
+
+/// The film's own check, a comparison of the bytes, is part of the processor time.
+#[expect(clippy::print_stdout, reason = "the figures")]
+fn costs(kind: &str, cpu: Duration, (count, bytes): (u64, u64)) {
     println!(
         r#"{{"bench":"driver","what":"cpu_a_burst","controller":"{kind}","guest_ms":{:.1}}}"#,
-        millis(cpu / runs)
+        millis(cpu)
     );
     println!(
         r#"{{"bench":"driver","what":"allocations_a_burst","controller":"{kind}","count":{count},"bytes":{bytes}}}"#
     );
-    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the figures")]

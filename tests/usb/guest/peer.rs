@@ -9,15 +9,8 @@ use anyhow::Context;
 use palm_driver::EmulatorHandle;
 use palm_driver::usbip::redir::Peer;
 
-use crate::bare::{Plug, Spigot};
 use crate::film::Film;
 use crate::rig::{SERIAL, SMALL, emulator};
-
-/// What is plugged in next.
-enum Plugging {
-    Reader(EmulatorHandle),
-    Spigot(Plug),
-}
 
 pub(crate) fn run(redir: &str, line: &str) -> anyhow::Result<()> {
     let film = Film::new(SMALL.0, SMALL.1);
@@ -33,21 +26,12 @@ pub(crate) fn run(redir: &str, line: &str) -> anyhow::Result<()> {
 }
 
 /// Serves whatever is plugged in, one after the other.
-fn serve(mut peer: Peer, plugged: &Receiver<Plugging>) -> anyhow::Result<()> {
-    while let Ok(plug) = plugged.recv() {
-        match plug {
-            Plugging::Spigot(plug) => {
-                if !peer.serve(Box::new(Spigot::new(&plug)))? {
-                    return Ok(());
-                }
-            }
-            // It may be pulled again before it was seen, or leave for an update and come back by itself.
-            Plugging::Reader(emulator) => {
-                while let Some(gadget) = emulator.gadget() {
-                    if !peer.serve(gadget)? {
-                        return Ok(());
-                    }
-                }
+fn serve(mut peer: Peer, plugged: &Receiver<EmulatorHandle>) -> anyhow::Result<()> {
+    while let Ok(emulator) = plugged.recv() {
+        // It may be pulled again before it was seen, or leave for an update and come back by itself.
+        while let Some(gadget) = emulator.gadget() {
+            if !peer.serve(gadget)? {
+                return Ok(());
             }
         }
     }
@@ -55,15 +39,14 @@ fn serve(mut peer: Peer, plugged: &Receiver<Plugging>) -> anyhow::Result<()> {
 }
 
 /// Does what the guest says, a line each, and answers `ok` or why not.
-fn desk(lines: &UnixListener, film: &Film, plugs: &Sender<Plugging>) -> anyhow::Result<()> {
+fn desk(lines: &UnixListener, film: &Film, plugs: &Sender<EmulatorHandle>) -> anyhow::Result<()> {
     let (stream, _) = lines.accept()?;
     let mut answers = stream.try_clone()?;
     let mut reader = emulator(SERIAL, film);
     reader.run_line("UNPLUG")?;
-    let spigot = Plug::default();
     for line in BufReader::new(stream).lines() {
         let line = line?;
-        let done = obey(line.trim(), film, &mut reader, &spigot, plugs);
+        let done = obey(line.trim(), film, &mut reader, plugs);
         match done {
             Ok(()) => writeln!(answers, "ok")?,
             Err(error) => writeln!(answers, "{error:#}")?,
@@ -76,13 +59,11 @@ fn obey(
     line: &str,
     film: &Film,
     reader: &mut EmulatorHandle,
-    spigot: &Plug,
-    plugs: &Sender<Plugging>,
+    plugs: &Sender<EmulatorHandle>,
 ) -> anyhow::Result<()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["NEW"] => {
-            spigot.pull();
             reader.run_line("UNPLUG")?;
             *reader = emulator(SERIAL, film);
             Ok(reader.run_line("UNPLUG")?)
@@ -93,9 +74,8 @@ fn obey(
         }
         ["PLUG"] => {
             reader.run_line("PLUG")?;
-            Ok(plugs.send(Plugging::Reader(reader.clone()))?)
+            Ok(plugs.send(reader.clone())?)
         }
-        ["SPIGOT"] => Ok(plugs.send(Plugging::Spigot(spigot.clone()))?),
         _ => Ok(reader.run_line(line)?),
     }
 }

@@ -13,7 +13,6 @@ use palm_driver::{
     ReaderAddress, ReaderError, Shot, SystemClock, Transport, Trust,
 };
 
-use crate::bare::{Plug, Spigot};
 use crate::film::{Film, Size};
 
 /// Pictures of most cases: small, so that a case is about the bus and not about copying.
@@ -37,7 +36,6 @@ enum Device {
     Vhci {
         emulator: EmulatorHandle,
         plugged: Option<Plugged>,
-        spigot: Plug,
     },
     Xhci {
         line: File,
@@ -63,7 +61,6 @@ impl Rig {
             device: Device::Vhci {
                 emulator: emulator(SERIAL, &film),
                 plugged: None,
-                spigot: Plug::default(),
             },
             film,
             bus: UsbBus::new(),
@@ -133,28 +130,13 @@ impl Rig {
 
     pub(crate) fn plug_unseen(&mut self) -> anyhow::Result<()> {
         match &mut self.device {
-            Device::Vhci {
-                emulator, plugged, ..
-            } => {
+            Device::Vhci { emulator, plugged } => {
                 emulator.run_line("PLUG")?;
                 let gadget = wait_for("the gadget", || Ok(emulator.gadget()))?;
                 *plugged = Some(Plugged::new(gadget)?);
                 Ok(())
             }
             Device::Xhci { .. } => self.far("PLUG"),
-        }
-    }
-
-    /// The spigot of the benches goes in instead of the reader.
-    pub(crate) fn plug_spigot(&mut self) -> anyhow::Result<()> {
-        match &mut self.device {
-            Device::Vhci {
-                plugged, spigot, ..
-            } => {
-                *plugged = Some(Plugged::new(Box::new(Spigot::new(spigot)))?);
-                Ok(())
-            }
-            Device::Xhci { .. } => self.far("SPIGOT"),
         }
     }
 
@@ -173,10 +155,7 @@ impl Rig {
         &mut self,
         work: impl FnOnce() -> anyhow::Result<T> + Send,
     ) -> anyhow::Result<T> {
-        let Device::Vhci {
-            emulator, plugged, ..
-        } = &mut self.device
-        else {
+        let Device::Vhci { emulator, plugged } = &mut self.device else {
             return work();
         };
         std::thread::scope(|scope| {
@@ -206,12 +185,7 @@ impl Rig {
     /// Nothing plugged in, no lines waiting, small pictures.
     pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
         match &mut self.device {
-            Device::Vhci {
-                emulator,
-                plugged,
-                spigot,
-            } => {
-                spigot.pull();
+            Device::Vhci { emulator, plugged } => {
                 *plugged = None;
                 // A reader without a past: faults that did not come to pass are forgotten.
                 *emulator = self::emulator(SERIAL, &self.film);

@@ -3,6 +3,7 @@
 //! UVC 1.1 ("Universal Serial Bus Device Class Definition for Video Devices"), as little of it as Linux' `uvcvideo`
 //! asks for: a camera terminal, the unit, an output terminal; PROBE and COMMIT; payloads with a header of two bytes.
 
+use palm_driver::Wiped;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +14,6 @@ use palm_driver::usbip::descriptors::{
     BULK, BUS_POWERED, Descriptors, configured, device, endpoint, interface,
 };
 use palm_driver::usbip::gadget::{Gadget, Outcome, Refusal, Setup};
-use zeroize::Zeroizing;
-
 /// USB id of the emulated camera.
 pub(crate) const ID: (u16, u16) = (0x1209, 0x0002);
 /// Columns and rows of its one frame size.
@@ -181,7 +180,7 @@ impl Gadget for Camera {
         })
     }
 
-    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Zeroizing<Vec<u8>>> {
+    fn input(&mut self, endpoint: u8, room: usize) -> Outcome<Wiped> {
         if endpoint != STREAM {
             return Some(Err(Refusal::Stall));
         }
@@ -192,7 +191,7 @@ impl Gadget for Camera {
         if payload.len() > room {
             return Some(Err(Refusal::Overflow));
         }
-        Some(Ok(Zeroizing::new(payload)))
+        Some(Ok(Wiped::from(payload)))
     }
 
     fn output(&mut self, _endpoint: u8, _data: &[u8]) -> Outcome<()> {

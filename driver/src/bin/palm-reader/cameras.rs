@@ -9,6 +9,11 @@ use palm_driver::{Camera, CameraBus, Listing, ReaderError, SystemClock};
 
 use super::Stop;
 
+/// Whether there is any.
+pub(super) fn any() -> anyhow::Result<bool> {
+    Ok(!CameraBus::new().list()?.is_empty())
+}
+
 /// Opens each camera and prints what is known of it.
 pub(super) fn list(quirks: Option<&Path>) -> anyhow::Result<()> {
     let quirks = match quirks {

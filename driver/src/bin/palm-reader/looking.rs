@@ -13,7 +13,7 @@ use palm_driver::{
 };
 
 use crate::making::read;
-use crate::{Place, Stop};
+use crate::{Place, Stop, cameras};
 
 /// Time for what is asked outside of a session.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,7 +58,13 @@ fn vouched(attestation: &Attestation) -> &'static str {
 }
 
 pub(crate) fn info(place: &mut Place) -> anyhow::Result<()> {
-    let address = place.first()?;
+    let address = match place.first() {
+        // A camera may stand in for a reader; it promises less, and that is told.
+        Err(error) if place.has_own_bus() && is_no_reader(&error) && cameras::any()? => {
+            return cameras::list(None);
+        }
+        first => first?,
+    };
     match place.open(&address) {
         Ok(reader) => {
             tell(&address, reader.info());
@@ -71,6 +77,10 @@ pub(crate) fn info(place: &mut Place) -> anyhow::Result<()> {
         Err(error) => return Err(Stop::from_reader(error)),
     }
     Ok(())
+}
+
+fn is_no_reader(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Stop::NoReader))
 }
 
 /// What a reader says of itself and has not proved.

@@ -298,6 +298,11 @@ impl Place {
         Ok(readers)
     }
 
+    /// Whether any device of the machine will do: neither the emulated reader nor one by its serial number is wanted.
+    fn has_own_bus(&self) -> bool {
+        self.emulator.is_none() && self.serial.is_none()
+    }
+
     fn first(&mut self) -> anyhow::Result<ReaderAddress> {
         let mut readers = self.readers()?;
         Ok(readers.remove(0))
