@@ -13,11 +13,17 @@ pub enum Light {
     Visible,
 }
 
+/// All eight LEDs of a light.
+pub const LEDS_ALL: u8 = 0xff;
+
 /// One image and the light that it was taken under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shot {
     /// The reader's light while this frame was exposed.
     pub light: Light,
+    /// Which of that light's eight LEDs were on, bit 0 first, clockwise from the cable. A camera that has no such LEDs
+    /// says all.
+    pub led_mask: u8,
     /// The frame.
     pub image: GreyImage,
 }
@@ -37,7 +43,11 @@ impl Burst {
     #[must_use]
     pub fn single(light: Light, image: GreyImage) -> Self {
         Self {
-            shots: vec![Shot { light, image }],
+            shots: vec![Shot {
+                light,
+                led_mask: LEDS_ALL,
+                image,
+            }],
             chroma: None,
         }
     }
@@ -49,5 +59,21 @@ impl Burst {
             .iter()
             .find(|shot| shot.light == light)
             .map(|shot| &shot.image)
+    }
+
+    /// The first image taken under all LEDs of `light`, if there is one.
+    #[must_use]
+    pub fn fully_lit(&self, light: Light) -> Option<&GreyImage> {
+        self.shots
+            .iter()
+            .find(|shot| shot.light == light && shot.led_mask == LEDS_ALL)
+            .map(|shot| &shot.image)
+    }
+
+    /// The near-infrared shots under some of the LEDs: what tells which code the light followed.
+    pub fn coded(&self) -> impl Iterator<Item = &Shot> {
+        self.shots
+            .iter()
+            .filter(|shot| shot.light == Light::Nir && !matches!(shot.led_mask, 0 | LEDS_ALL))
     }
 }

@@ -7,6 +7,7 @@
 //! Start reading at [`acquire`], then [`protocol`] and [`metrics`]; the program is `palm-eval`.
 
 pub mod acquire;
+pub mod attacks;
 pub mod load;
 pub mod matcher;
 pub mod metrics;

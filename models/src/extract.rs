@@ -1,10 +1,11 @@
 //! From a capture to a template, in one page of named stages.
 //!
 //! Each stage is a pure function from one intermediate to the next; none remembers anything. What it does not do:
-//! decide whether a palm is alive, or whose it is. Start reading at [`extract`].
+//! decide whose palm it is. Start reading at [`extract`].
 
 use std::fmt;
 
+use crate::attack::{self, Assessment, Suspicion};
 use crate::burst::{Burst, Light};
 use crate::hand_shape::{self, Outline, Point};
 use crate::image::GreyImage;
@@ -27,6 +28,8 @@ pub struct Extraction {
     pub embedding: Embedding,
     /// How good the sample is.
     pub quality: Quality,
+    /// Whether it was tested that this is a living hand, and what was measured.
+    pub attack: Assessment,
     /// Where the hand was, for a picture on the screen.
     pub outline: Outline,
 }
@@ -46,6 +49,8 @@ pub enum Rejection {
     PartlyHidden,
     /// Fingers touch, so that the palm cannot be placed.
     SpreadFingers,
+    /// Taken for an attack. What the customer is told does not depend on why.
+    Suspected(Suspicion),
     /// The palm does not face the reader.
     Tilted,
     /// The palm is overexposed.
@@ -59,7 +64,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// A stable name for logs and counters.
+    /// A stable name for hints and counters; one for every suspicion.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +74,7 @@ impl Rejection {
             Self::OffCentre => "off_centre",
             Self::PartlyHidden => "partly_hidden",
             Self::SpreadFingers => "spread_fingers",
+            Self::Suspected(_) => "other_way",
             Self::Tilted => "tilted",
             Self::TooBright => "too_bright",
             Self::TooClose => "too_close",
@@ -87,6 +93,7 @@ impl fmt::Display for Rejection {
             Self::OffCentre => "Part of your palm is out of view: move your hand to the middle.",
             Self::PartlyHidden => "Part of your palm is covered: open your hand and uncover it.",
             Self::SpreadFingers => "Your fingers touch: spread them a little.",
+            Self::Suspected(_) => "That did not work: try again or pay another way.",
             Self::Tilted => "Your hand is tilted: hold it flat above the reader.",
             Self::TooBright => "The picture is too bright: move your hand away or shade it.",
             Self::TooClose => "Your hand is too close: move it away a little.",
@@ -114,6 +121,22 @@ pub fn extract(burst: &Burst) -> Result<Extraction, Rejection> {
 /// # Errors
 /// As [`extract`].
 pub fn extract_traced(burst: &Burst, trace: Trace<'_>) -> Result<Extraction, Rejection> {
+    let extraction = undecided(burst, trace)?;
+    match extraction.attack.suspicion() {
+        Some(suspicion) => Err(Rejection::Suspected(suspicion)),
+        None => Ok(extraction),
+    }
+}
+
+/// [`extract`] that refuses no attack: for measuring how well attacks are told, and for pictures that stand for hands.
+///
+/// # Errors
+/// As [`extract`], but never [`Rejection::Suspected`].
+pub fn extract_undecided(burst: &Burst) -> Result<Extraction, Rejection> {
+    undecided(burst, &mut |_, _| {})
+}
+
+fn undecided(burst: &Burst, trace: Trace<'_>) -> Result<Extraction, Rejection> {
     let lit = lit_hand(burst).ok_or(Rejection::NoHand)?;
     trace("lit", &lit);
     let chroma = burst.chroma.as_ref();
@@ -126,7 +149,15 @@ pub fn extract_traced(burst: &Burst, trace: Trace<'_>) -> Result<Extraction, Rej
     let region = region::cut(&lit, square, |point| silhouette.holds(point));
     trace("region", &region.grey);
     let outline = outline(&shape, square, silhouette.scale);
-    finish(&region, outline)
+    let found = attack::Found {
+        silhouette: &silhouette,
+        centre: outline.centre,
+        radius: outline.radius,
+        square,
+        region: &region,
+    };
+    let attack = attack::assess(burst, &found);
+    finish(&region, outline, attack)
 }
 
 /// Finds the hand in `lit` by what sets it off in `contrast`.
@@ -151,11 +182,11 @@ pub fn extract_region(image: &GreyImage, hand: Hand) -> Result<Extraction, Rejec
         return Err(Rejection::TooFar);
     }
     let region = region::whole(image, hand);
-    finish(&region, whole_outline(image, hand))
+    finish(&region, whole_outline(image, hand), Assessment::NotTested)
 }
 
 /// Gates, codes and score of a region.
-fn finish(region: &Region, outline: Outline) -> Result<Extraction, Rejection> {
+fn finish(region: &Region, outline: Outline, attack: Assessment) -> Result<Extraction, Rejection> {
     let measures = Measures::of(region);
     quality::gate(region, &measures)?;
     let normal = region::normalise(&region.grey);
@@ -173,6 +204,7 @@ fn finish(region: &Region, outline: Outline) -> Result<Extraction, Rejection> {
         probe: coded(PROBE_WEIGHT)?,
         embedding,
         quality,
+        attack,
         outline,
     })
 }
@@ -183,19 +215,25 @@ fn lit_hand(burst: &Burst) -> Option<GreyImage> {
         .image(Light::Nir)
         .or_else(|| burst.image(Light::Visible))
         .or_else(|| burst.image(Light::Ambient))?;
-    let mut out = lit.clone();
     let ambient = burst
         .image(Light::Ambient)
         .filter(|ambient| *ambient != lit);
-    if let Some(ambient) = ambient.filter(|ambient| same_size(ambient, lit)) {
-        for (pixel, room) in out.pixels_mut().iter_mut().zip(ambient.pixels()) {
-            // A saturated pixel stays one: what it lost cannot be told.
-            if *pixel < SATURATED_LEVEL {
-                *pixel = pixel.saturating_sub(*room);
-            }
+    Some(match ambient.filter(|ambient| same_size(ambient, lit)) {
+        Some(ambient) => without_room(lit, ambient),
+        None => lit.clone(),
+    })
+}
+
+/// A lit image less what the room adds to it; both of one size.
+pub(crate) fn without_room(lit: &GreyImage, room: &GreyImage) -> GreyImage {
+    let mut out = lit.clone();
+    for (pixel, room) in out.pixels_mut().iter_mut().zip(room.pixels()) {
+        // A saturated pixel stays one: what it lost cannot be told.
+        if *pixel < SATURATED_LEVEL {
+            *pixel = pixel.saturating_sub(*room);
         }
     }
-    Some(out)
+    out
 }
 
 fn same_size(a: &GreyImage, b: &GreyImage) -> bool {

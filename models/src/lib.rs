@@ -6,6 +6,8 @@
 //!
 //! Start reading at [`extract::extract`], then [`template`] and [`compare`].
 
+#[cfg(feature = "extract")]
+pub mod attack;
 pub mod burst;
 #[cfg(feature = "extract")]
 mod code;

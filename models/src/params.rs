@@ -3,6 +3,27 @@
 //! Origins: *anatomy* is a proportion of adult hands (ISO/TR 7250-2); *published* names its source; *synthetic* was
 //! set on the drawn hands of `synth` and then frozen. None was set on a photograph.
 
+// The reader.
+
+/// Focal length of the reader's lens in pixels of its 720 x 1024 frame (the reader's design).
+pub const FOCAL_PIXELS: f32 = 450.0;
+/// Long side of the frame that [`FOCAL_PIXELS`] is of.
+pub const FOCAL_SIDE: f32 = 1024.0;
+/// Radius of the ring of LEDs round the lens, mm (the reader's design).
+pub const LED_RING_MM: f32 = 25.5;
+/// Where the ring's first LED is, degrees clockwise from the frame's right; the others follow every 45 (the reader's
+/// design).
+pub const LED_FIRST_DEG: f32 = 202.5;
+
+/// The LEDs round the lens, mm from it to the right and down; bit n of a mask is LED n.
+#[must_use]
+pub fn led_places() -> [(f32, f32); 8] {
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0].map(|n: f32| {
+        let (sin, cos) = (LED_FIRST_DEG + 45.0 * n).to_radians().sin_cos();
+        (LED_RING_MM * cos, LED_RING_MM * sin)
+    })
+}
+
 // Where the hand is.
 
 /// Long side, in pixels, of the image in which the hand is looked for. Fine enough for a gap between fingers of 2 mm
@@ -150,3 +171,74 @@ pub const SHARPNESS_STEPS: (usize, usize) = (2, 8);
 pub const SHARPNESS_MIN: f32 = 0.05;
 /// Ratio from which a region is as sharp as it gets (synthetic).
 pub const SHARPNESS_FULL: f32 = 1.00;
+
+// Presentation attacks. Limits are quantiles of genuine drawn captures with room to spare; no attack was used to set
+// one (`palm-eval --attacks`).
+
+/// Cells along the long side of a frame in which light is compared: 2 mm on a hand at 100 mm.
+pub const ATTACK_CELLS: usize = 128;
+/// Mean grey of a cell that is lit well and not saturated.
+pub const ATTACK_CELL_LEVELS: (f32, f32) = (30.0, 240.0);
+/// Radius of the largest circle inside a palm, mm (anatomy; tells the distance from a hand's size in the frame).
+pub const PALM_RADIUS_MM: f32 = 40.0;
+/// Over this width, mm, a finger's edge is round (anatomy: half a finger).
+pub const EDGE_ROUNDING_MM: f32 = 9.0;
+/// Share of a slope that shading shows where light scatters under the skin.
+pub const SCATTERED_SLOPE: f32 = 0.5;
+/// What is likely of the fit's unknowns, and with what weight: two steps, the room's share in near infrared, the
+/// strength of the code and of the relief.
+pub const ATTACK_FIT_PRIORS: [(f32, f32); 5] = [
+    (0.0, 1e-4),
+    (0.0, 1e-4),
+    (0.5, 1e-5),
+    (1.0, 1e-5),
+    (1.0, 1e-6),
+];
+/// Smoothing, in region pixels, of what is compared: noise, veins (anatomy: 2 mm), and the ground that both lie on.
+pub const BAND_FINE_SIGMA: f64 = 1.0;
+/// As wide as a vein.
+pub const BAND_VEIN_SIGMA: f64 = 2.5;
+/// The ground.
+pub const BAND_GROUND_SIGMA: f64 = 10.0;
+/// Of a thousand pixels, the rank whose contrast is called glare.
+pub const BAND_GLARE_PART: usize = 995;
+/// Side of the square that is searched for dots, pixels.
+pub const PATTERN_SIDE: usize = 256;
+/// Longest period of dots, pixels.
+pub const PATTERN_PERIOD_MAX: f32 = 12.0;
+/// Reach, in frequencies, of the neighbours that a peak is compared with.
+pub const PATTERN_NEIGHBOURS: f64 = 4.0;
+/// Largest error of the shading against the code, as a share of full light.
+pub const ATTACK_CODE_ERROR_MAX: f32 = 0.0135;
+/// Largest error of a flash's brightness, as a share of full light (physics: a sixth of what half the LEDs give).
+pub const ATTACK_BRIGHTNESS_ERROR_MAX: f32 = 0.08;
+/// Largest share of light that is not the reader's (physics: half).
+pub const ATTACK_SELF_LIT_MAX: f32 = 0.5;
+/// Least roundness.
+pub const ATTACK_RELIEF_MIN: f32 = 0.25;
+/// Least contrast of veins.
+pub const ATTACK_VEINS_MIN: f32 = 0.0055;
+/// Highest peak of a spectrum.
+pub const ATTACK_PATTERN_MAX: f32 = 3.8;
+/// Largest contrast of bright details.
+pub const ATTACK_GLARE_MAX: f32 = 0.3;
+/// Largest one-class score.
+pub const ATTACK_UNLIKE_MAX: f32 = 2.5;
+/// Means of the scaled cues over genuine captures (drawn hands 3,000,000 to 3,000,069, four captures each).
+pub const GENUINE_MEAN: [f32; 10] = [
+    -5.1851, -4.3754, 1.1429, 0.8863, -2.4585, -3.9146, 1.2804, 0.7148, -2.3408, 2.8769,
+];
+/// What makes their deviations independent and of unit size: the inverse of their covariance's Cholesky factor.
+#[rustfmt::skip]
+pub const GENUINE_WHITENING: [[f32; 10]; 10] = [
+    [4.442, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [-1.924, 7.568, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [-0.361, -0.489, 14.696, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [1.363, -0.024, -14.556, 6.838, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [0.306, -0.186, 0.960, 0.036, 2.921, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [-0.244, -0.229, 2.366, -0.216, -0.182, 2.786, 0.0, 0.0, 0.0, 0.0],
+    [-0.336, 0.147, -1.859, 0.006, -0.047, 4.504, 5.413, 0.0, 0.0, 0.0],
+    [0.469, -0.618, -0.815, 0.569, -0.010, 1.181, 1.196, 8.985, 0.0, 0.0],
+    [0.324, -1.378, 1.109, -0.287, -0.022, -7.366, -5.862, -2.574, 7.987, 0.0],
+    [-0.278, 0.334, -0.668, 0.277, 0.041, -0.031, 0.530, 0.638, -0.306, 8.455],
+];

@@ -1,8 +1,8 @@
 //! Seeded synthetic palms: hands that belong to nobody, as the reader would see them.
 //!
 //! A hand is a shape of tapered capsules on a palm polygon, and four layers of skin drawn once: creases, fine lines
-//! and ridges, veins, tone. A capture projects it through a pinhole under four LEDs, warps it a little (a hand is
-//! soft), and adds a dim room and a sensor. Everything follows from numbers: no clock, no entropy, no network, no
+//! and ridges, veins, tone. A capture projects it through a pinhole under eight LEDs, warps it a little (a hand is
+//! soft), and adds a dim room and a sensor. What attackers show in place of a hand stands in [`Species`]. Everything follows from numbers: no clock, no entropy, no network, no
 //! photograph.
 //!
 //! What it is not: a likeness of skin. It serves tests, the emulated reader, and the freezing of thresholds; figures
@@ -16,6 +16,7 @@
     reason = "pixel maths: every float is clamped to its integer's range before it is cut"
 )]
 
+mod attack;
 mod canvas;
 mod creases;
 mod identity;
@@ -28,6 +29,7 @@ mod render;
 mod skin;
 mod veins;
 
+pub use attack::{Species, attack};
 pub use identity::Identity;
 pub use pose::Pose;
 
@@ -41,7 +43,7 @@ pub const FRAME_WIDTH: usize = 720;
 pub const FRAME_HEIGHT: usize = 1024;
 /// Changes whenever the same number would give another hand or another frame: figures measured on different
 /// versions are not comparable.
-pub const GENERATOR_VERSION: u64 = 2;
+pub const GENERATOR_VERSION: u64 = 3;
 
 // Streams of random numbers of one seed are kept apart by these.
 const TAG_SHAPE: u64 = 1;
@@ -51,9 +53,11 @@ const TAG_SAMPLE: u64 = 4;
 const TAG_POSE: u64 = 5;
 const TAG_REGION: u64 = 6;
 const TAG_CONTRAST: u64 = 7;
+const TAG_ATTACK: u64 = 8;
+const TAG_CODE: u64 = 9;
 
-/// One frame of this hand under one light. Bits 0 to 3 of `led_mask` say which of the four LEDs round the lens are on
-/// (top left, top right, bottom right, bottom left); without any, or under [`Light::Ambient`], only the room shines.
+/// One frame of this hand under one light. The bits of `led_mask` say which of the eight LEDs round the lens are on,
+/// bit 0 first, clockwise from the left; without any, or under [`Light::Ambient`], only the room shines.
 /// The same arguments give the same pixels.
 #[must_use]
 pub fn frame(
@@ -73,7 +77,7 @@ pub fn frame(
 /// by frame. Each shot is a light and a mask of LEDs as in [`frame`].
 #[must_use]
 pub fn burst(identity: &Identity, pose: &Pose, shots: &[(Light, u8)], sample_seed: u64) -> Burst {
-    render::burst(identity, pose, shots, sample_seed)
+    render::burst(identity, pose, shots, sample_seed, &render::Shown::HAND)
 }
 
 /// A near-infrared palm region, `side` pixels square (1 to [`SIDE_MAX`](crate::image::SIDE_MAX)), fingers up, cut out
@@ -109,6 +113,15 @@ pub fn valleys(identity: &Identity, pose: &Pose) -> [(f32, f32); 3] {
         .shape
         .valleys(pose.spread)
         .map(|valley| camera.to_frame(valley))
+}
+
+/// Two different numbers below `count` (2 or more), drawn from a seed: which codes a drawn capture is lit by.
+#[must_use]
+pub fn two_of(count: usize, seed: u64) -> (usize, usize) {
+    let mut rng = random::Rng::new(&[TAG_CODE, seed]);
+    let first = rng.next() as usize % count;
+    let second = rng.next() as usize % (count - 1);
+    (first, second + usize::from(second >= first))
 }
 
 #[cfg(test)]

@@ -70,6 +70,18 @@ pub(crate) fn smooth_square(values: &[f32], side: usize, sigma: f64) -> Vec<f32>
     out
 }
 
+/// Power of each frequency of a square image of real numbers, in the discrete Fourier transform's order.
+pub(crate) fn power_spectrum(values: &[f32], side: usize) -> Vec<f32> {
+    let mut out = vec![core::Vec2f::default(); values.len()];
+    let source = Mat::new_rows_cols_with_data(int(side), int(side), values).expect(WORKS);
+    let mut target = Mat::new_rows_cols_with_data_mut(int(side), int(side), &mut out).expect(WORKS);
+    core::dft(&source, &mut target, core::DFT_COMPLEX_OUTPUT, 0).expect(WORKS);
+    drop(target);
+    out.iter()
+        .map(|part| part[0] * part[0] + part[1] * part[1])
+        .collect()
+}
+
 /// The grey level that parts the image into two classes best (Otsu 1979): above it is the bright one.
 pub(crate) fn otsu(image: &GreyImage) -> u8 {
     let mut out = blank(image.width(), image.height());

@@ -24,8 +24,8 @@ const TRIES: u64 = 8;
 /// The reader's usual burst: room, near infrared, visible; all LEDs.
 const SHOTS: [(Light, u8); 3] = [
     (Light::Ambient, 0),
-    (Light::Nir, 0b1111),
-    (Light::Visible, 0b1111),
+    (Light::Nir, 0xFF),
+    (Light::Visible, 0xFF),
 ];
 
 /// One capture of a made-up person's right hand. The same numbers give the same pixels.

@@ -184,8 +184,22 @@ impl Shop {
     /// # Errors
     /// As [`Shop::open`].
     pub fn with_till() -> Result<(Self, Till, Page)> {
+        Self::with_reader("")
+    }
+
+    /// The same, with more lines for the till's `[reader]`.
+    ///
+    /// # Errors
+    /// When any of them cannot be started.
+    pub fn with_reader(lines: &str) -> Result<(Self, Till, Page)> {
         let shop = Self::open()?;
         shop.enrol_till("counter-1")?;
+        let config = shop.till_folder("counter-1").join("till.toml");
+        let text = fs::read_to_string(&config)?;
+        fs::write(
+            config,
+            text.replace("[reader]\n", &format!("[reader]\n{lines}")),
+        )?;
         let till = shop.start_till("counter-1")?;
         let mut page = till.page()?;
         page.ready()?;

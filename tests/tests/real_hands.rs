@@ -128,7 +128,7 @@ fn play(set: &str) -> Result<()> {
         )?;
         return Ok(());
     };
-    let (shop, till, page) = Shop::with_till()?;
+    let (shop, till, page) = Shop::with_reader("pictures = true\n")?;
     let operator = shop.operator()?;
     let mut counter = Counter {
         page,

@@ -229,6 +229,7 @@ impl Device {
                 self.firmware.place(Subject::Palm { identity, left }, now);
             }
             Line::Plug => self.plug_in(),
+            Line::Print { identity } => self.firmware.place(Subject::Print { identity }, now),
             Line::Replay(n) => self.faults.set(Fault::Replay, n),
             Line::Restart(None) => self.power_cycle(),
             Line::Restart(Some(n)) => self.faults.set(Fault::Restart, n),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `PALM 7`, `PALM 7 L` | palm of person 7 over the lens, right hand unless `L`; again: a new sample |
 //! | `IMAGE hand.png` | shows a picture file (PNG, JPEG, BMP) to the lens |
+//! | `PRINT 7` | holds a picture of person 7's right palm, on paper, over the lens: an attack |
 //! | `LIFT` | takes away whatever is there |
 //! | `HINT too_far` | places the hand so: `absent`, `present`, `too_far`, `too_near`, `tilted`, `moving`, `off_centre` |
 //! | `BUTTON`, `TAMPER` | raises that event |
@@ -30,7 +31,7 @@ use crate::limits::{SCRIPT_LINE_MAX, SCRIPT_LINES_MAX, SCRIPT_SLEEP_MS_MAX};
 use crate::picture::PictureError;
 use crate::protocol::{HandState, NakCode};
 
-const WORDS: &str = "PALM, IMAGE, LIFT, HINT, BUTTON, TAMPER, UNPLUG, PLUG, STALL, NAK, SLEEP, \
+const WORDS: &str = "PALM, IMAGE, PRINT, LIFT, HINT, BUTTON, TAMPER, UNPLUG, PLUG, STALL, NAK, SLEEP, \
                      CORRUPT, DROP, DUPLICATE, SHORT, BABBLE, FORGE, REPLAY, MOVE, RESTART, SUSPEND";
 
 /// One thing that happens to the reader. Counts say at which next occasion, 1 for the next.
@@ -67,6 +68,11 @@ pub enum Line {
     },
     /// The plug goes in.
     Plug,
+    /// A palm on paper is held over the lens.
+    Print {
+        /// Whose palm.
+        identity: u64,
+    },
     /// Sends the message before it instead of the n-th next on bulk IN.
     Replay(u32),
     /// The firmware starts anew, still plugged in, at once or at the n-th next bulk transfer.
@@ -208,6 +214,9 @@ fn parse_line(text: &str) -> Result<Option<Line>, ScriptFault> {
         "NAK" => Line::Nak(words.of("NAK").nak_code()?),
         "PALM" => words.of("PALM").palm()?,
         "PLUG" => Line::Plug,
+        "PRINT" => Line::Print {
+            identity: words.of("PRINT").person()?,
+        },
         "REPLAY" => Line::Replay(words.of("REPLAY").occasion()?.unwrap_or(1)),
         "RESTART" => Line::Restart(words.of("RESTART").occasion()?),
         "SHORT" => Line::Short(words.of("SHORT").occasion()?.unwrap_or(1)),
@@ -275,11 +284,14 @@ impl<'a> Words<'a> {
             .ok_or_else(|| self.value(text, "a count from 1 to 1000000"))
     }
 
-    fn palm(&mut self) -> Result<Line, ScriptFault> {
+    fn person(&mut self) -> Result<u64, ScriptFault> {
         let text = self.wanted("a person's number")?;
-        let identity = text
-            .parse()
-            .map_err(|_| self.value(text, "a person's number, 0 or more"))?;
+        text.parse()
+            .map_err(|_| self.value(text, "a person's number, 0 or more"))
+    }
+
+    fn palm(&mut self) -> Result<Line, ScriptFault> {
+        let identity = self.person()?;
         let left = match self.next() {
             None | Some("R" | "r") => false,
             Some("L" | "l") => true,

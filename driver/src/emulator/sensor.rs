@@ -21,6 +21,11 @@ pub enum Subject {
         /// Left hand.
         left: bool,
     },
+    /// A picture of the right palm of a made-up person, on paper: an attack, which a till is to refuse.
+    Print {
+        /// Whose palm.
+        identity: u64,
+    },
 }
 
 /// One photograph as the camera gives it: grey, `width * height` bytes, row by row.
@@ -106,6 +111,7 @@ impl Sensor for TestPattern {
             Subject::Palm { identity, left } => {
                 identity.wrapping_mul(2).wrapping_add(u64::from(*left)) ^ (capture_seed << 24)
             }
+            Subject::Print { identity } => !identity ^ (capture_seed << 24),
         };
         Ok(plan
             .shots()

@@ -443,10 +443,12 @@ fn script_errors_name_the_line_and_what_is_allowed() {
         (
             "LIFT\n\n# note\nJUMP",
             4,
-            "unknown word \"JUMP\"; allowed: PALM, IMAGE",
+            "unknown word \"JUMP\"; allowed: PALM, IMAGE, PRINT",
         ),
         ("PALM", 1, "PALM needs a person's number"),
         ("PALM x", 1, "PALM \"x\": allowed is a person's number"),
+        ("PRINT", 1, "PRINT needs a person's number"),
+        ("PRINT 1 L", 1, "\"L\" is one word too many"),
         ("PALM -1", 1, "PALM \"-1\""),
         (
             "PALM 1 X",

@@ -73,6 +73,9 @@ pub struct ReaderConfig {
     /// Believe the development root, whose private key is published. The emulated reader has no other.
     #[serde(default)]
     pub development: bool,
+    /// `IMAGE` lines of the emulated reader stand for hands: what is taken for an attack is not refused.
+    #[serde(default)]
+    pub pictures: bool,
 }
 
 impl ReaderConfig {
@@ -116,6 +119,11 @@ impl ReaderConfig {
 
     /// What is missing for a till that could serve anybody.
     fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        if self.pictures && self.kind != ReaderKind::Emulated {
+            let remedy =
+                "take it out: only an emulated reader may be shown pictures in place of hands";
+            return Some(("reader.pictures", remedy));
+        }
         if self.kind == ReaderKind::Camera {
             let remedy = "write accept_unattested = true to take payments with a camera, which cannot prove that its \
                           pictures are its own; better, use a palm reader";

@@ -16,6 +16,7 @@ use palm_driver::{
 pub struct Eyes {
     kind: Kind,
     clock: Arc<dyn Clock>,
+    pictures: bool,
 }
 
 #[derive(Debug)]
@@ -29,7 +30,22 @@ impl Eyes {
     #[must_use]
     pub fn readers(bus: Box<dyn Bus>, trust: Trust, clock: Arc<dyn Clock>) -> Self {
         let kind = Kind::Readers(Watch::with_clock(bus, Arc::clone(&clock)), trust);
-        Self { kind, clock }
+        Self {
+            kind,
+            clock,
+            pictures: false,
+        }
+    }
+
+    /// Pictures may stand for hands: attacks are not refused. For an emulated reader.
+    #[must_use]
+    pub fn accepting_pictures(mut self, pictures: bool) -> Self {
+        self.pictures = pictures;
+        self
+    }
+
+    pub(crate) fn takes_pictures(&self) -> bool {
+        self.pictures
     }
 
     /// The machine's cameras.
@@ -38,7 +54,11 @@ impl Eyes {
         let bus = Box::new(CameraBus::new());
         let watch = Watch::with_clock(bus, Arc::clone(&clock));
         let kind = Kind::Cameras(watch, quirks);
-        Self { kind, clock }
+        Self {
+            kind,
+            clock,
+            pictures: false,
+        }
     }
 
     pub(crate) fn next_change(

@@ -22,8 +22,9 @@ use palm_driver::{
     ReaderError, Signal,
 };
 use palm_models::{
+    attack::Assessment,
     burst::{Burst, Shot},
-    extract::extract,
+    extract::{Rejection, extract, extract_undecided},
     image::GreyImage,
     template::Template,
 };
@@ -477,10 +478,24 @@ impl Owner {
             tracing::warn!("the reader's frames are larger than the extractor takes");
             return Ok(Taken::Again(Guidance::ONCE_MORE));
         };
-        let extraction = match extract(&burst) {
-            Ok(extraction) => extraction,
-            Err(rejection) => return Ok(Taken::Again(rejection.into())),
+        let extracted = if self.eyes.takes_pictures() {
+            extract_undecided(&burst)
+        } else {
+            extract(&burst)
         };
+        let extraction = match extracted {
+            Ok(extraction) => extraction,
+            Err(rejection) => {
+                // The reason is for the operator; whoever stands there sees one hint for all of them.
+                if let Rejection::Suspected(suspicion) = rejection {
+                    tracing::warn!(reason = suspicion.as_str(), "taken for an attack");
+                }
+                return Ok(Taken::Again(rejection.into()));
+            }
+        };
+        if extraction.attack == Assessment::NotTested {
+            tracing::debug!("not tested for attacks: these eyes have no coded light");
+        }
         drop(burst);
         let capture = last_frame_at.saturating_sub(began);
         let extract = self.clock.now().saturating_sub(last_frame_at);
@@ -521,6 +536,7 @@ fn burst_of(frames: Vec<Frame>) -> Option<Burst> {
         let image = GreyImage::new(width, height, frame.pixels().to_vec()).ok()?;
         Some(Shot {
             light: light_of(frame.shot().light),
+            led_mask: frame.shot().led_mask,
             image,
         })
     };

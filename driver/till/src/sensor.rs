@@ -4,7 +4,8 @@
 //! frame whole: turned by a quarter when it then fills more of it (turned, never mirrored: a mirrored left hand is a
 //! right hand), scaled, and its ground continued from its edges. The reader isolates a hand by subtracting the ambient
 //! shot from the lit ones. A photograph cannot be taken apart into hand and room, so its ambient shot is a dark frame
-//! with the sensor's noise, and flash minus ambient gives the picture back.
+//! with the sensor's noise, and flash minus ambient gives the picture back. It looks alike under every light and follows
+//! no code: a till takes it for a hand only where its configuration has `reader.pictures`.
 //!
 //! Developers' and tests' work only: no till with `kind = "usb"` runs any of this.
 
@@ -13,7 +14,7 @@ use std::path::Path;
 use palm_driver::{BurstPlan, Exposure, Light, Sensor, Subject, picture};
 use palm_models::{
     burst,
-    synth::{self, FRAME_HEIGHT, FRAME_WIDTH, Identity, Pose},
+    synth::{self, FRAME_HEIGHT, FRAME_WIDTH, Identity, Pose, Species},
     template::Hand,
 };
 
@@ -35,7 +36,12 @@ impl Sensor for SyntheticSensor {
             Subject::Nothing => Ok(empty(plan, capture_seed)),
             Subject::Palm { identity, left } => {
                 let hand = if *left { Hand::Left } else { Hand::Right };
-                Ok(palm(self.identity(*identity, hand), plan, capture_seed))
+                let identity = self.identity(*identity, hand);
+                Ok(palm(identity, false, plan, capture_seed))
+            }
+            Subject::Print { identity } => {
+                let identity = self.identity(*identity, Hand::Right);
+                Ok(palm(identity, true, plan, capture_seed))
             }
             Subject::Image(path) => photograph(path, plan, capture_seed),
         }
@@ -53,13 +59,18 @@ impl SyntheticSensor {
     }
 }
 
-fn palm(identity: &Identity, plan: &BurstPlan, seed: u64) -> Vec<Exposure> {
+fn palm(identity: &Identity, print: bool, plan: &BurstPlan, seed: u64) -> Vec<Exposure> {
     let shots: Vec<_> = plan
         .shots()
         .iter()
-        .map(|shot| (light_of(shot.light), banks(shot.led_mask)))
+        .map(|shot| (light_of(shot.light), shot.led_mask))
         .collect();
-    let burst = synth::burst(identity, &Pose::sampled(seed), &shots, seed);
+    let pose = Pose::sampled(seed);
+    let burst = if print {
+        synth::attack(Species::FlatPrint, identity, identity, &pose, &shots, seed)
+    } else {
+        synth::burst(identity, &pose, &shots, seed)
+    };
     burst
         .shots
         .iter()
@@ -106,13 +117,6 @@ pub fn light_of(light: Light) -> burst::Light {
         Light::Nir => burst::Light::Nir,
         Light::Visible => burst::Light::Visible,
     }
-}
-
-/// The reader has eight LEDs in a ring, the rendered scene four lamps: a lamp is on with either LED of its pair.
-fn banks(led_mask: u8) -> u8 {
-    (0..4)
-        .filter(|lamp| (led_mask >> (2 * lamp)) & 0b11 != 0)
-        .fold(0, |mask, lamp| mask | 1 << lamp)
 }
 
 /// A decoded picture.

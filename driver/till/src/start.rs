@@ -227,7 +227,8 @@ fn eyes_of(
             let emulator = EmulatorHandle::with_config(Box::<SyntheticSensor>::default(), config);
             let bus = Box::new(EmulatedBus::new(vec![emulator.clone()]));
             Ok((
-                Eyes::readers(bus, reader.trust(), Arc::clone(clock)),
+                Eyes::readers(bus, reader.trust(), Arc::clone(clock))
+                    .accepting_pictures(reader.pictures),
                 Some(emulator),
             ))
         }

@@ -12,11 +12,13 @@ use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
 use palm_models::burst::Light;
 use palm_models::eval::acquire::{Acquired, Content, Synthetic, from_images, from_synthetic};
+use palm_models::eval::attacks;
 use palm_models::eval::load::{ImageSet, SideRule};
 use palm_models::eval::matcher::{Codes, Matcher};
 use palm_models::eval::plot::{Curve, svg};
 use palm_models::eval::protocol::{Outcome, Sample, all_pairs, cross_session};
 use palm_models::eval::report::SetReport;
+use palm_models::synth::Species;
 use palm_models::template::Hand;
 
 /// Error rates of palm recognition, reported as ISO/IEC 19795-1 asks for.
@@ -27,7 +29,7 @@ use palm_models::template::Hand;
 #[command(name = "palm-eval", version)]
 struct Arguments {
     /// Sets to measure.
-    #[arg(value_name = "PATH", required_unless_present = "synthetic")]
+    #[arg(value_name = "PATH", required_unless_present_any = ["synthetic", "attacks"])]
     paths: Vec<PathBuf>,
     /// The images are palm regions, cut out already; otherwise whole hands.
     #[arg(long)]
@@ -54,6 +56,12 @@ struct Arguments {
     /// Measure this many synthetic hands as well; thresholds are frozen on these.
     #[arg(long, value_name = "HANDS", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     synthetic: Option<u64>,
+    /// Draw attacks on this many synthetic hands and count what the detector lets through, by species; simulated.
+    #[arg(long, value_name = "VICTIMS", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    attacks: Option<u64>,
+    /// With --attacks: how the cues scatter, by species.
+    #[arg(long, requires = "attacks")]
+    cues: bool,
     /// Samples of each synthetic hand; half of them are the second session.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     samples: u32,
@@ -139,6 +147,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         arguments.show(&report)?;
         curves.extend(curves_of(&report));
     }
+    if let Some(victims) = arguments.attacks {
+        arguments.attacked(victims)?;
+    }
     if let Some(file) = &arguments.plot {
         ensure!(
             !curves.is_empty(),
@@ -155,6 +166,24 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 impl Arguments {
+    fn attacked(&self, victims: u64) -> anyhow::Result<()> {
+        let first = self.first;
+        let shown = attacks::presentations(attacks::Plan { first, victims });
+        if self.json {
+            for row in attacks::rows(&shown) {
+                println!("{}", serde_json::to_string(&row)?);
+            }
+        } else {
+            print!("{}", attacks::table(&shown));
+        }
+        if self.cues {
+            let kinds = [None].into_iter().chain(Species::ALL.map(Some));
+            eprint!("{}", attacks::fit(&shown));
+            kinds.for_each(|kind| eprint!("{}", attacks::scatter(&shown, kind)));
+        }
+        Ok(())
+    }
+
     fn content(&self, set: &str) -> Content {
         if self.region {
             return Content::Region(match self.hand {

@@ -52,8 +52,8 @@ const REGION_SIDE: usize = 128;
 /// The lights of a synthetic capture: the room, then all LEDs of each colour.
 const SHOTS: [(Light, u8); 3] = [
     (Light::Ambient, 0),
-    (Light::Nir, 0xF),
-    (Light::Visible, 0xF),
+    (Light::Nir, 0xFF),
+    (Light::Visible, 0xFF),
 ];
 
 /// Extracts every image of a set.

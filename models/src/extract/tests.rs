@@ -72,6 +72,7 @@ fn the_rooms_light_is_taken_away() {
     room.pixels_mut().fill(9);
     burst.shots.push(crate::burst::Shot {
         light: Light::Ambient,
+        led_mask: 0,
         image: room,
     });
     let mut stages = Vec::new();
@@ -197,6 +198,7 @@ fn shots_of_different_sizes_are_no_reason_to_fail() {
     let image = GreyImage::filled(10, 10, 200).unwrap();
     burst.shots.push(crate::burst::Shot {
         light: Light::Ambient,
+        led_mask: 0,
         image,
     });
     assert!(extract(&burst).is_ok());

@@ -4,10 +4,9 @@ use super::TAG_POSE;
 use super::canvas::Point;
 use super::random::{Rng, Span};
 use super::{FRAME_HEIGHT, FRAME_WIDTH};
+use crate::params::FOCAL_PIXELS as FOCAL;
 use crate::template::Hand;
 
-/// Focal length in pixels: at 100 mm the frame covers 160 x 228 mm.
-const FOCAL: f32 = 450.0;
 /// The point of the hand that a centred pose puts in the middle of the frame.
 const ANCHOR: Point = (7.0, 8.0);
 

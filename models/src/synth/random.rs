@@ -8,6 +8,8 @@
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(pub(crate) f32, pub(crate) f32);
 
+/// Every stream follows from it; it changes when a hand is to become another, and with it the version.
+const HANDS: u64 = 2;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// One step of `SplitMix64`: a good hash of `state`.
@@ -25,9 +27,11 @@ pub(crate) struct Rng(u64);
 impl Rng {
     /// The stream of these numbers; another order or another number gives an unrelated stream.
     pub(crate) fn new(parts: &[u64]) -> Self {
-        Self(parts.iter().fold(super::GENERATOR_VERSION, |state, part| {
-            mix(state ^ mix(*part))
-        }))
+        Self(
+            parts
+                .iter()
+                .fold(HANDS, |state, part| mix(state ^ mix(*part))),
+        )
     }
 
     pub(crate) fn next(&mut self) -> u64 {

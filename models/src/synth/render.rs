@@ -9,6 +9,7 @@ use super::ranges::SampleRanges;
 use super::{FRAME_HEIGHT, FRAME_WIDTH, TAG_CONTRAST, TAG_SAMPLE};
 use crate::burst::{Burst, Light, Shot};
 use crate::image::GreyImage;
+use crate::params::led_places;
 
 /// Texels a millimetre of the outline and of the light on it.
 const SURFACE_SCALE: f32 = 1.5;
@@ -16,8 +17,10 @@ const SURFACE_SCALE: f32 = 1.5;
 const STEP: usize = 16;
 const NODE_COLUMNS: usize = FRAME_WIDTH / STEP + 1;
 const NODE_ROWS: usize = FRAME_HEIGHT / STEP + 1;
-/// The four LEDs round the lens, mm from it: right, down. Bit n of a mask is LED n.
-const LEDS: [(f32, f32); 4] = [(-18.0, -18.0), (18.0, -18.0), (18.0, 18.0), (-18.0, 18.0)];
+/// Shots that one pass over the pixels draws: as many as a reader's burst has at most.
+const SHOTS: usize = 8;
+/// Distance to the outline, and the light of each shot's LEDs.
+type Lit = Raster<f32, { SHOTS + 1 }>;
 /// Grey of an evenly lit bright skin at 100 mm under all LEDs.
 const LEVEL: f32 = 0.66;
 /// Share of the room's light that the near-infrared filter lets through.
@@ -27,8 +30,7 @@ const NIR_AMBIENT: f32 = 0.35;
 pub(crate) struct Scene {
     /// Hand coordinates and room brightness at the lattice of [`STEP`].
     nodes: Vec<[f32; 3]>,
-    /// Distance to the outline, and the light of each LED.
-    lit: Raster<f32, 5>,
+    lit: Lit,
     /// Reflectance in near infrared and in visible light.
     reflectance: Raster<f32, 2>,
     pixels_per_mm: f32,
@@ -37,16 +39,25 @@ pub(crate) struct Scene {
     room: f32,
     read_noise: f32,
     shot_noise: f32,
+    halftone: Option<Halftone>,
 }
 
 impl Scene {
-    pub(crate) fn new(identity: &Identity, pose: &Pose, sample_seed: u64) -> Self {
+    /// `led_masks` has the LEDs of each shot, at most [`SHOTS`].
+    pub(crate) fn new(
+        identity: &Identity,
+        pose: &Pose,
+        sample_seed: u64,
+        led_masks: &[u8],
+        shown: &Shown<'_>,
+    ) -> Self {
         let mut rng = identity.rng(TAG_SAMPLE, sample_seed);
         let ranges = identity.sample_ranges();
         let camera = Camera::new(pose, identity.hand());
         let chains = identity.shape.chains(pose.spread);
         let warp = Warp::drawn(ranges, identity.shape.half_side, &mut rng).eased(ranges.frame_warp);
-        let reflectance = reflectance(identity, &chains, &mut rng);
+        let skin = reflectance(identity, &chains, &mut rng);
+        let reflectance = (shown.paint)(skin);
         let room = Room::drawn(&mut rng);
         let nodes = lattice(|x, y| {
             let (u, v) = warp.moved(camera.to_hand(x, y));
@@ -58,14 +69,15 @@ impl Scene {
         });
         Self {
             nodes,
-            lit: light(&distance, &identity.shape, camera),
+            lit: light(&distance, &identity.shape, shown.form, camera, led_masks),
             reflectance,
             pixels_per_mm: camera.scale(),
             // The reader's exposure follows the distance, but only in part.
-            exposure: LEVEL * 0.25 * (camera.distance_mm() / 100.0).powf(1.4),
+            exposure: LEVEL * (camera.distance_mm() / 100.0).powf(1.4),
             room: 0.9 * room.level + 0.015,
             read_noise: rng.within(ranges.read_noise),
             shot_noise: ranges.shot_noise,
+            halftone: shown.halftone,
         }
     }
 
@@ -79,16 +91,13 @@ impl Scene {
             let [distance, lit @ ..] = self.lit.at(point);
             let cover = (0.5 - distance * self.pixels_per_mm).clamp(0.0, 1.0);
             let skin = if cover > 0.0 {
-                self.reflectance.at(point)
+                let dots = self.halftone.map_or(1.0, |halftone| halftone.at(point));
+                self.reflectance.at(point).map(|skin| skin * dots)
             } else {
                 [0.0; 2]
             };
-            for (frame, exposure) in frames.iter_mut().zip(exposures) {
-                let light: f32 = lit
-                    .iter()
-                    .zip(exposure.leds)
-                    .map(|(lit, on)| lit * on)
-                    .sum();
+            for ((frame, exposure), light) in frames.iter_mut().zip(exposures).zip(lit) {
+                let light = light * exposure.strength;
                 let hand = skin[exposure.channel] * (light + self.room * exposure.ambient);
                 let behind = room * exposure.ambient;
                 let value = behind + cover * (hand - behind);
@@ -98,17 +107,15 @@ impl Scene {
         frames
     }
 
-    fn exposure(&self, light: Light, led_mask: u8, seed: u64) -> Exposure {
-        let (channel, leds, ambient) = match light {
-            Light::Ambient => (1, 0, 1.0),
-            Light::Nir => (0, led_mask & 0xF, NIR_AMBIENT),
-            Light::Visible => (1, led_mask & 0xF, 1.0),
+    fn exposure(&self, light: Light, seed: u64) -> Exposure {
+        let (channel, strength, ambient) = match light {
+            Light::Ambient => (1, 0.0, 1.0),
+            Light::Nir => (0, self.exposure, NIR_AMBIENT),
+            Light::Visible => (1, self.exposure, 1.0),
         };
-        // With one LED of four the exposure is twice as long.
-        let stretch = (4.0 / f32::from(leds.count_ones().max(1) as u8)).min(2.0) * self.exposure;
         Exposure {
             channel,
-            leds: std::array::from_fn(|n| f32::from((leds >> n) & 1) * stretch),
+            strength,
             ambient,
             noise: Noise {
                 read: self.read_noise,
@@ -147,11 +154,73 @@ impl Scene {
 struct Exposure {
     /// Of the reflectance: 0 near infrared, 1 visible.
     channel: usize,
-    /// Strength of each LED.
-    leds: [f32; 4],
+    /// Strength of the LEDs.
+    strength: f32,
     /// Share of the room's light that counts.
     ambient: f32,
     noise: Noise,
+}
+
+/// What stands in front of the lens in the shape of a hand.
+pub(crate) struct Shown<'a> {
+    pub(crate) form: Form,
+    /// Makes of the skin's reflectance, near infrared and visible, that of the surface.
+    pub(crate) paint: &'a dyn Fn(Raster<f32, 2>) -> Raster<f32, 2>,
+    pub(crate) halftone: Option<Halftone>,
+}
+
+impl Shown<'_> {
+    /// The hand itself.
+    pub(crate) const HAND: Self = Shown {
+        form: Form::Hand,
+        paint: &|skin| skin,
+        halftone: None,
+    };
+}
+
+/// How a surface stands towards the reader.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// Soft and round, and light scatters in it.
+    Hand,
+    /// A sheet bent round an axis: curvature (1/mm, 0 is flat) and the direction across the axis.
+    Sheet { curvature: f32, across: Point },
+}
+
+impl Form {
+    fn height(self, shape: &Shape, distance: f32, point: Point) -> f32 {
+        match self {
+            Self::Hand => shape.height(distance, point),
+            Self::Sheet { curvature, across } => {
+                let off = point.0 * across.0 + point.1 * across.1;
+                -0.5 * curvature * off * off
+            }
+        }
+    }
+
+    /// Share of its slopes that shading shows: light scatters under the skin.
+    fn crispness(self) -> f32 {
+        match self {
+            Self::Hand => 0.5,
+            Self::Sheet { .. } => 1.0,
+        }
+    }
+}
+
+/// The dots of a print or the pixels of a screen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Halftone {
+    /// Wave numbers along its two axes, radians a millimetre.
+    pub(crate) waves: [Point; 2],
+    /// Contrast, 0 to 1, as the sensor's pixels leave it.
+    pub(crate) contrast: f32,
+}
+
+impl Halftone {
+    pub(crate) fn at(self, (u, v): Point) -> f32 {
+        let [a, b] = self.waves.map(|wave| (wave.0 * u + wave.1 * v).cos());
+        1.0 + 0.5 * self.contrast * (a + b)
+    }
 }
 
 /// Several frames of one capture.
@@ -160,21 +229,26 @@ pub(crate) fn burst(
     pose: &Pose,
     shots: &[(Light, u8)],
     sample_seed: u64,
+    shown: &Shown<'_>,
 ) -> Burst {
-    let scene = Scene::new(identity, pose, sample_seed);
-    let exposures: Vec<Exposure> = shots
-        .iter()
-        .zip(1..)
-        .map(|((light, leds), n)| scene.exposure(*light, *leds, mix(sample_seed ^ mix(n))))
-        .collect();
-    let frames = scene.shots(&exposures).into_iter().zip(shots);
+    let numbered: Vec<_> = (1..).zip(shots).collect();
+    let mut taken = Vec::with_capacity(shots.len());
+    for some in numbered.chunks(SHOTS) {
+        let masks: Vec<u8> = some.iter().map(|(_, (_, leds))| *leds).collect();
+        let scene = Scene::new(identity, pose, sample_seed, &masks, shown);
+        let exposures: Vec<Exposure> = some
+            .iter()
+            .map(|(n, (light, _))| scene.exposure(*light, mix(sample_seed ^ mix(*n))))
+            .collect();
+        let frames = scene.shots(&exposures).into_iter().zip(some);
+        taken.extend(frames.map(|(frame, (_, (light, led_mask)))| Shot {
+            light: *light,
+            led_mask: *led_mask,
+            image: image(frame),
+        }));
+    }
     Burst {
-        shots: frames
-            .map(|(frame, shot)| Shot {
-                light: shot.0,
-                image: image(frame),
-            })
-            .collect(),
+        shots: taken,
         chroma: None,
     }
 }
@@ -200,7 +274,7 @@ pub(crate) fn empty(light: Light, seed: u64) -> GreyImage {
     image(pixels.collect())
 }
 
-fn image(pixels: Vec<u8>) -> GreyImage {
+pub(crate) fn image(pixels: Vec<u8>) -> GreyImage {
     GreyImage::new(FRAME_WIDTH, FRAME_HEIGHT, pixels).expect("invariant: one pixel each was drawn")
 }
 
@@ -239,7 +313,11 @@ impl Warp {
 }
 
 /// Reflectance of the skin in this sample, near infrared and visible.
-fn reflectance(identity: &Identity, chains: &[[Point; 4]; 5], rng: &mut Rng) -> Raster<f32, 2> {
+pub(crate) fn reflectance(
+    identity: &Identity,
+    chains: &[[Point; 4]; 5],
+    rng: &mut Rng,
+) -> Raster<f32, 2> {
     let skin = identity.skin_with_fingers(chains);
     let ranges = identity.sample_ranges();
     let own = Mixture::drawn(ranges, &mut identity.rng(TAG_CONTRAST, 0));
@@ -328,13 +406,20 @@ impl MixtureLine<'_> {
     }
 }
 
-/// The light of each LED on the curved surface, 1 where one LED faces it at 100 mm.
-fn light(distance: &Raster<f32, 1>, shape: &Shape, camera: Camera) -> Raster<f32, 5> {
-    let height = distance.map(|v| move |u, [d]: [f32; 1]| [shape.height(d, (u, v))]);
+/// The light of each shot's LEDs on the curved surface, 1 where all face it at 100 mm.
+pub(crate) fn light(
+    distance: &Raster<f32, 1>,
+    shape: &Shape,
+    form: Form,
+    camera: Camera,
+    led_masks: &[u8],
+) -> Lit {
+    let height = distance.map(|v| move |u, [d]: [f32; 1]| [form.height(shape, d, (u, v))]);
     let columns = height.columns();
-    let (texels, slope) = (height.texels(), 0.5 * height.scale());
+    let (texels, slope) = (height.texels(), 0.5 * height.scale() * form.crispness());
     let (last_column, last_row) = (columns - 1, height.rows() - 1);
     let h = |row: usize, column: usize| texels[row * columns + column][0];
+    let leds = led_places();
     let mut rows = 0..;
     distance.map(|v| {
         let row = rows.next().unwrap_or(last_row);
@@ -346,15 +431,24 @@ fn light(distance: &Raster<f32, 1>, shape: &Shape, camera: Camera) -> Raster<f32
             let along = (h(up, column) - h(row.saturating_sub(1), column)) * slope;
             let place = camera.in_space((u, v), h(row, column));
             column += 1;
+            let mut texel = [0.0; SHOTS + 1];
+            texel[0] = d;
             if d > 2.0 {
-                return [d, 0.0, 0.0, 0.0, 0.0];
+                return texel;
             }
-            // Light scatters under the skin: slopes show at half their strength.
-            let (across, along) = (0.5 * across, 0.5 * along);
             let inverse = 1.0 / (1.0 + across * across + along * along).sqrt();
             let normal = camera.direction((-across * inverse, -along * inverse), inverse);
-            let [a, b, c, e] = LEDS.map(|led| from_led(led, place, normal));
-            [d, a, b, c, e]
+            let lit = leds.map(|led| from_led(led, place, normal));
+            for (shot, mask) in texel[1..].iter_mut().zip(led_masks) {
+                let on = |n: usize| f32::from((mask >> n) & 1);
+                *shot = lit
+                    .iter()
+                    .enumerate()
+                    .map(|(n, lit)| lit * on(n))
+                    .sum::<f32>()
+                    / 8.0;
+            }
+            texel
         }
     })
 }
@@ -398,14 +492,14 @@ impl Room {
 }
 
 /// Photons and electronics.
-struct Noise {
-    read: f32,
-    shot: f32,
-    seed: u64,
+pub(crate) struct Noise {
+    pub(crate) read: f32,
+    pub(crate) shot: f32,
+    pub(crate) seed: u64,
 }
 
 impl Noise {
-    fn seen(&self, value: f32, at: usize) -> u8 {
+    pub(crate) fn seen(&self, value: f32, at: usize) -> u8 {
         const BYTES: u64 = 0x00FF_00FF_00FF_00FF;
         const SD: f32 = 209.02; // of the sum of eight uniform bytes
         let bits = mix(self.seed ^ (at as u64).wrapping_mul(0xD134_2543_DE82_EF95));

@@ -18,14 +18,14 @@ fn share_above(image: &GreyImage, level: u8) -> f32 {
 #[test]
 fn the_same_numbers_give_the_same_pixels_and_others_do_not() {
     let pose = Pose::sampled(5);
-    let first = frame(&right(3), &pose, Light::Nir, 0xF, 9);
-    assert_eq!(first, frame(&right(3), &pose, Light::Nir, 0xF, 9));
-    assert_ne!(first, frame(&right(4), &pose, Light::Nir, 0xF, 9));
+    let first = frame(&right(3), &pose, Light::Nir, 0xFF, 9);
+    assert_eq!(first, frame(&right(3), &pose, Light::Nir, 0xFF, 9));
+    assert_ne!(first, frame(&right(4), &pose, Light::Nir, 0xFF, 9));
     assert_ne!(
         first,
-        frame(&Identity::new(3, Hand::Left), &pose, Light::Nir, 0xF, 9)
+        frame(&Identity::new(3, Hand::Left), &pose, Light::Nir, 0xFF, 9)
     );
-    assert_ne!(first, frame(&right(3), &pose, Light::Nir, 0xF, 10));
+    assert_ne!(first, frame(&right(3), &pose, Light::Nir, 0xFF, 10));
     let square = region(&right(3), 1, 96);
     assert_eq!(square, region(&right(3), 1, 96));
     assert_ne!(square, region(&right(4), 1, 96));
@@ -35,9 +35,9 @@ fn the_same_numbers_give_the_same_pixels_and_others_do_not() {
 fn shots_of_a_burst_show_the_hand_as_its_light_does() {
     let shots = [
         (Light::Ambient, 0),
-        (Light::Nir, 0xF),
-        (Light::Nir, 0x1),
-        (Light::Visible, 0xF),
+        (Light::Nir, 0xFF),
+        (Light::Nir, 0x0F),
+        (Light::Visible, 0xFF),
     ];
     let burst = burst(&right(11), &Pose::centred(), &shots, 2);
     let lights: Vec<Light> = burst.shots.iter().map(|shot| shot.light).collect();
@@ -57,7 +57,7 @@ fn shots_of_a_burst_show_the_hand_as_its_light_does() {
     );
     assert!(
         bright[2] < bright[1],
-        "one LED gives less than four: {bright:?}"
+        "four LEDs give less than eight: {bright:?}"
     );
 }
 
@@ -73,7 +73,7 @@ fn each_led_lights_its_own_side_more() {
         };
         half(240) as f32 / half(360) as f32
     };
-    assert!(left_share(0b1001) > 1.1 * left_share(0b0110));
+    assert!(left_share(0b1100_0011) > 1.1 * left_share(0b0011_1100));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn valleys_lie_between_the_fingers_and_turn_with_the_hand() {
         // Thumb on the right of a right hand: the index finger's valley is the rightmost.
         let ordered = upright.is_sorted_by(|a, b| (a.0 > b.0) == (hand == Hand::Right));
         assert!(ordered, "{hand:?} {upright:?}");
-        let image = frame(&identity, &Pose::centred(), Light::Nir, 0xF, 4);
+        let image = frame(&identity, &Pose::centred(), Light::Nir, 0xFF, 4);
         let grey = |x: f32, y: f32| image.pixels()[y as usize * FRAME_WIDTH + x as usize];
         for (x, y) in upright {
             assert!(grey(x, y + 22.0) > 80, "skin below the valley at {x} {y}");
@@ -112,7 +112,7 @@ fn a_nearer_hand_is_larger_and_brighter() {
             distance_mm,
             ..Pose::centred()
         };
-        frame(&right(8), &pose, Light::Nir, 0xF, 1)
+        frame(&right(8), &pose, Light::Nir, 0xFF, 1)
     };
     let (near, far) = (seen(60.0), seen(140.0));
     assert!(share_above(&near, 60) > share_above(&far, 60));
@@ -146,7 +146,7 @@ fn extreme_poses_are_drawn_without_panic() {
             ..Pose::centred()
         },
     ] {
-        let image = frame(&right(1), &pose, Light::Visible, 0xF, 1);
+        let image = frame(&right(1), &pose, Light::Visible, 0xFF, 1);
         assert_eq!((image.width(), image.height()), (FRAME_WIDTH, FRAME_HEIGHT));
     }
 }

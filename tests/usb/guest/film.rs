@@ -104,7 +104,7 @@ impl Sensor for Film {
         _capture_seed: u64,
     ) -> Result<Vec<Exposure>, String> {
         let identity = match subject {
-            Subject::Palm { identity, .. } => *identity,
+            Subject::Palm { identity, .. } | Subject::Print { identity } => *identity,
             Subject::Image(_) | Subject::Nothing => 0,
         };
         let (width, height) = self.size.now();

@@ -37,6 +37,7 @@ A reader proves who made it and what it runs. Say whom to trust with --root and 
 Without a reader, try the emulated one. A script says what happens to it, one thing a line:
   PALM 7          the palm of person 7 (PALM 7 L: the left one)
   IMAGE hand.png  a picture file            LIFT        takes it away
+  PRINT 7         a palm on paper, an attack
   HINT too_far    a badly placed hand       BUTTON, TAMPER
   SLEEP 200       busy for 200 ms           UNPLUG, PLUG
   STALL 2, CORRUPT 3, DROP 1, DUPLICATE 1, SHORT 1, BABBLE 1, FORGE 1, REPLAY 1, MOVE 1,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use palm_driver::Hint;
-use palm_models::extract::Rejection;
+use palm_models::{attack::Suspicion, extract::Rejection};
 use palm_proto::reason::ReasonCode;
 use serde_json::Value;
 
@@ -300,6 +300,7 @@ fn rejections() -> Vec<Rejection> {
             | Rejection::OffCentre
             | Rejection::PartlyHidden
             | Rejection::SpreadFingers
+            | Rejection::Suspected(_)
             | Rejection::Tilted
             | Rejection::TooBright
             | Rejection::TooClose
@@ -315,6 +316,7 @@ fn rejections() -> Vec<Rejection> {
         R::OffCentre,
         R::PartlyHidden,
         R::SpreadFingers,
+        R::Suspected(Suspicion::Flat),
         R::Tilted,
         R::TooBright,
         R::TooClose,

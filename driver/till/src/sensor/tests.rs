@@ -136,9 +136,19 @@ fn one_pixel_is_enough_and_no_file_is_an_error() {
 }
 
 #[test]
-fn every_led_pair_lights_its_lamp() {
-    assert_eq!(banks(0), 0);
-    assert_eq!(banks(0xff), 0b1111);
-    assert_eq!(banks(0b0000_0010), 0b0001);
-    assert_eq!(banks(0b1100_0001), 0b1001);
+fn a_print_is_another_picture_of_the_same_palm() {
+    let mut sensor = SyntheticSensor::default();
+    let palm = Subject::Palm {
+        identity: 7,
+        left: false,
+    };
+    let print = Subject::Print { identity: 7 };
+    let mut take = |subject| sensor.expose(subject, &plan(), 1).unwrap();
+    let (hand, paper) = (take(&palm), take(&print));
+    assert_eq!(paper.len(), plan().shots().len());
+    let lit = 1..;
+    assert!(
+        lit.take(4)
+            .all(|shot| hand[shot].pixels != paper[shot].pixels)
+    );
 }

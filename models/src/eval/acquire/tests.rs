@@ -60,7 +60,7 @@ fn images_of_a_folder_give_templates_or_reasons() {
         &Identity::new(9, Hand::Right),
         &Pose::centred(),
         Light::Nir,
-        0xF,
+        0xFF,
         1,
     );
     for (name, image) in [
