@@ -3,8 +3,7 @@
 //!
 //! Whatever stops it, one of the two deployments is whole. First everything new is made beside the old; a file says
 //! meanwhile what that is. Then one renaming puts the new palmd.toml in the place of the old: with the old one, palmd
-//! is
-//! what it was, and the next try throws away what the last one made; with the new one, palmd has a keyholder, and
+//! is what it was, and the next try throws away what the last one made; with the new one, palmd has a keyholder, and
 //! what is left to do is to delete what it must not have any more.
 //!
 //! Templates are sealed anew under keys of the keyholder's own, and palmd's store is written anew without them: a store
