@@ -2,8 +2,8 @@
 //!
 //! A hand is a shape of tapered capsules on a palm polygon, and four layers of skin drawn once: creases, fine lines
 //! and ridges, veins, tone. A capture projects it through a pinhole under eight LEDs, warps it a little (a hand is
-//! soft), and adds a dim room and a sensor. What attackers show in place of a hand stands in [`Species`]. Everything follows from numbers: no clock, no entropy, no network, no
-//! photograph.
+//! soft), and adds a dim room and a sensor. What attackers show in place of a hand is [`Species`]. Everything follows
+//! from numbers: no clock, no entropy, no network, no photograph.
 //!
 //! What it is not: a likeness of skin. It serves tests, the emulated reader, and the freezing of thresholds; figures
 //! measured on it describe the generator as much as the matcher, and are reported as synthetic.

@@ -4,8 +4,8 @@
 //! frame whole: turned by a quarter when it then fills more of it (turned, never mirrored: a mirrored left hand is a
 //! right hand), scaled, and its ground continued from its edges. The reader isolates a hand by subtracting the ambient
 //! shot from the lit ones. A photograph cannot be taken apart into hand and room, so its ambient shot is a dark frame
-//! with the sensor's noise, and flash minus ambient gives the picture back. It looks alike under every light and follows
-//! no code: a till takes it for a hand only where its configuration has `reader.pictures`.
+//! with the sensor's noise, and flash minus ambient gives the picture back. It looks alike under every light and
+//! follows no code: a till takes it for a hand only where its configuration has `reader.pictures`.
 //!
 //! Developers' and tests' work only: no till with `kind = "usb"` runs any of this.
 

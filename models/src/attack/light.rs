@@ -124,9 +124,9 @@ fn gradient(depth: &[f32], grid: Grid, index: usize) -> (f32, f32) {
 /// The rows of one shot's equations.
 fn shot_rows(shot: usize, mask: u8, lit: &[f32], patches: &[Patch]) -> Vec<([f32; UNKNOWNS], f32)> {
     let share = mask.count_ones() as f32 / 8.0;
+    let leds = led_places();
     let row = |patch: &Patch| {
-        let flat = led_share(mask, patch.place, (0.0, 0.0));
-        let round = led_share(mask, patch.place, patch.slope);
+        let [flat, round] = led_shares(mask, &leds, patch);
         let mut row = [0.0; UNKNOWNS];
         row[shot] = 1.0;
         row[ROOM] = (1.0 - share) * patch.room / patch.full;
@@ -137,18 +137,23 @@ fn shot_rows(shot: usize, mask: u8, lit: &[f32], patches: &[Patch]) -> Vec<([f32
     patches.iter().map(row).collect()
 }
 
-/// The share of the light at a place that comes from the LEDs of a mask: Lambert's law and the inverse square.
-fn led_share(mask: u8, [x, y, z]: [f32; 3], slope: (f32, f32)) -> f32 {
-    let (mut some, mut all) = (0.0, 0.0);
-    for (n, (right, down)) in led_places().into_iter().enumerate() {
+/// The share of the light at a place that comes from the LEDs of a mask, on a flat and on a rounded surface: Lambert's
+/// law and the inverse square.
+fn led_shares(mask: u8, leds: &[(f32, f32); 8], patch: &Patch) -> [f32; 2] {
+    let ([x, y, z], slope) = (patch.place, patch.slope);
+    let (mut some, mut all) = ([0.0; 2], [f32::MIN_POSITIVE; 2]);
+    for (n, (right, down)) in leds.iter().enumerate() {
         let (dx, dy) = (right - x, down - y);
         let squared = dx * dx + dy * dy + z * z;
-        let facing = (slope.0 * dx + slope.1 * dy + z).max(0.0);
-        let light = facing / (squared * squared.sqrt());
-        all += light;
-        some += light * f32::from((mask >> n) & 1);
+        let near = 1.0 / (squared * squared.sqrt());
+        let on = f32::from((mask >> n) & 1);
+        for (surface, facing) in [z, slope.0 * dx + slope.1 * dy + z].into_iter().enumerate() {
+            let light = facing.max(0.0) * near;
+            all[surface] += light;
+            some[surface] += light * on;
+        }
     }
-    some / all.max(f32::MIN_POSITIVE)
+    [some[0] / all[0], some[1] / all[1]]
 }
 
 /// Least squares with a prior for each unknown: what a code does not show stays what is likely.

@@ -1,7 +1,7 @@
 //! What attackers show to the reader in place of a palm (presentation attack instruments, ISO/IEC 30107-1).
 //!
 //! Drawn as well as the attacker could wish: prints are cut out along the hand's outline and made of a near-infrared
-//! picture, screens shine in near infrared as brightly as under white light, a film keeps time with the reader's frames.
+//! picture, screens shine in near infrared as brightly as under white light, films keep time with the reader's frames.
 //! A simulation of ours, not a likeness of materials: it says which physics a detector uses, not what it would do to a
 //! real mask.
 
