@@ -56,7 +56,7 @@ const CAPTURES: u64 = 40;
 const PROBES: u64 = 100;
 /// People whose palm somebody else has enrolled too; these others are counted among the palms.
 const TWINS: u64 = 100;
-/// Of the strangers, so many may be taken for somebody: fields have less in them than palms, and among a million samples
+/// Of the strangers, so many may be taken for somebody: fields have less in them than palms, and among many thousands
 /// one is near by chance.
 const STRANGERS_FOUND_MAX: u32 = 5;
 /// Clients that look for a palm at once, and how many each.
