@@ -41,6 +41,7 @@ pub use scheme::{Packing, Query};
 use block::{Block, BlockId, Kind};
 use folder::{Folder, Stored};
 use keyholder::{Draft, FreshBlock, Keyholder};
+use negacyclic::Row;
 use tracing::{info, warn};
 
 use crate::entropy::Entropy;
@@ -296,17 +297,21 @@ impl SealedGallery {
             let all = probes.par_iter();
             all.map(|probe| self.keyholder.query(probe)).collect()
         });
-        let empty = || -> Vec<Best> { probes.iter().map(|_| Best::new(keep)).collect() };
-        let ranked = |mut best: Vec<Best>, block: &Block| {
-            let sums = block.sums_of(&probes);
-            for ((sums, query), best) in sums.iter().zip(&queries).zip(&mut best) {
-                self.keyholder.rank(query, sums, best)?;
-            }
-            Ok(best)
+        let empty = || -> (Vec<Best>, Vec<Row>) {
+            let best = probes.iter().map(|_| Best::new(keep));
+            (best.collect(), Vec::new())
         };
-        let merged = |a: Vec<Best>, b: Vec<Best>| {
+        let ranked = |(mut best, mut rows): (Vec<Best>, Vec<Row>), block: &Block| {
+            block.sums_into(&probes, &mut rows);
+            let id = block.header().block;
+            for ((row, query), best) in rows.iter().zip(&queries).zip(&mut best) {
+                self.keyholder.rank_row(query, id, row, best)?;
+            }
+            Ok((best, rows))
+        };
+        let merged = |(a, rows): (Vec<Best>, Vec<Row>), (b, _): (Vec<Best>, Vec<Row>)| {
             let pairs = a.into_iter().zip(b);
-            Ok(pairs.map(|(a, b)| a.merged(b)).collect())
+            Ok((pairs.map(|(a, b)| a.merged(b)).collect(), rows))
         };
         let blocks: Vec<&Block> = self.blocks.values().collect();
         let best = self.pool.install(|| {
@@ -316,7 +321,7 @@ impl SealedGallery {
                 .try_fold(empty, ranked)
                 .try_reduce(empty, merged)
         });
-        let best = best?;
+        let (best, _) = best?;
         let sorted = |(mut best, probe): (Best, &ProbeCode)| {
             self.keyholder.rank_waiting(probe, &mut best);
             best.into_sorted()

@@ -54,8 +54,11 @@ const ALL: [&str; 5] = ["extract", "identify", "checkout", "authorise", "fdatasy
 const TILL: &str = "counter-1";
 const CAPTURES: u64 = 40;
 const PROBES: u64 = 100;
-/// People whose palm somebody else has enrolled too.
+/// People whose palm somebody else has enrolled too; these others are counted among the palms.
 const TWINS: u64 = 100;
+/// Of the strangers, so many may be taken for somebody: fields have less in them than palms, and among many thousands
+/// one is near by chance.
+const STRANGERS_FOUND_MAX: u32 = 5;
 /// Clients that look for a palm at once, and how many each.
 const CROWD: (u64, u64) = (16, 8);
 /// Probes for the plain gallery, which takes a second each among 100,000 palms.
@@ -76,8 +79,8 @@ struct Arguments {
     /// Only these of extract, identify, checkout, authorise, fdatasync; may be given more than once
     #[arg(long, value_parser = ALL)]
     only: Vec<String>,
-    /// Palms in the gallery that `identify` searches, three samples each, 200 or more, rising; may be given more than
-    /// once (333334 are a million samples, and take some minutes to enrol)
+    /// Palms in the gallery that `identify` searches, three samples each, 300 or more, rising; may be given more than
+    /// once (33334 are 100,000 samples; 333334 are a million, and take some minutes to enrol)
     #[arg(long, default_values_t = [1_000, 10_000, 100_000])]
     palms: Vec<u64>,
     /// Folder on the disk to measure, instead of the system's for temporary files
@@ -254,7 +257,8 @@ impl House {
         let (keyholder, entropy) = (Keyholder::new([1; 32]), SystemEntropy::new());
         let twins = (enrolled == 0).then_some(0..TWINS);
         let twins = twins.into_iter().flatten().map(|own| (own | TWIN, own, 3));
-        for (person, palm, first) in (enrolled..palms).map(|own| (own, own, 0)).chain(twins) {
+        let others = enrolled.saturating_sub(TWINS)..palms - TWINS;
+        for (person, palm, first) in others.map(|own| (own, own, 0)).chain(twins) {
             let samples = [0, 1, 2].map(|sample| field(palm, first + sample, 15));
             rest::plant(&*store, &keyholder, (customer(person), &samples), &entropy)?;
             samples
@@ -279,21 +283,24 @@ impl House {
 
     /// Somebody without a twin.
     fn person(&self, draw: u64) -> u64 {
-        TWINS + mixed(draw, self.palms) % (self.palms - TWINS)
+        TWINS + mixed(draw, self.palms) % (self.palms - 2 * TWINS)
     }
 
     /// One at a time; whom it knows, whom it does not and whom it knows twice in turn, each for the first time, so that
     /// what the machine does meanwhile and what its caches hold is the same for all three.
     fn one_at_a_time(&self, name: &str) -> Result<()> {
         let (mut found, mut nobody, mut two) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut seconds, mut first_ms) = (0, 0.0);
+        let (mut seconds, mut strangers, mut first_ms) = (0, 0, 0.0);
         for draw in 0..PROBES {
             let (probe, own) = (1_000 + draw, self.person(draw));
             let (ms, identity) = self.timed(&field(own, probe, 15))?;
-            ensure!(identity == Identity::Match(customer(own)), "not found");
+            ensure!(
+                identity == Identity::Match(customer(own)),
+                "{name}: person {own} was not found"
+            );
             found.push(ms);
             let (ms, identity) = self.timed(&field(STRANGERS + self.palms + draw, probe, 15))?;
-            ensure!(identity == Identity::NoMatch, "a stranger was found");
+            strangers += u32::from(identity != Identity::NoMatch);
             nobody.push(ms);
             let (ms, identity) = self.timed(&field(draw % TWINS, probe, 15))?;
             seconds += u32::from(matches!(identity, Identity::Ambiguous(_)));
@@ -312,6 +319,11 @@ impl House {
             u64::from(seconds) > PROBES / 2,
             "two with one palm: only {seconds} times ambiguous"
         );
+        ensure!(
+            strangers <= STRANGERS_FOUND_MAX,
+            "{strangers} of {PROBES} strangers were taken for somebody"
+        );
+        tell(name, "strangers_found", f64::from(strangers), "");
         let peers = usize::try_from(PEER_PROBES).expect("invariant: ten");
         let ratio = first_ms / found[..peers].iter().sum::<f64>();
         let [middle, none, both] =
@@ -401,8 +413,8 @@ fn identification(folder: &Path, sizes: &[u64]) -> Result<()> {
     };
     for palms in sizes {
         ensure!(
-            *palms >= 2 * TWINS && *palms > house.palms,
-            "--palms: 200 or more, rising"
+            *palms >= 3 * TWINS && *palms > house.palms,
+            "--palms: 300 or more, rising"
         );
         let name = format!("identify/{palms}x3");
         house = house.filled_to(folder, *palms)?;

@@ -26,7 +26,7 @@ use super::{
     code::ProbeCode,
     keys::{EPOCH_BYTES, EpochId, Hasher, KEY_BYTES},
     negacyclic::{N, Row},
-    scheme::{Mask, Packing, PagedRow, add_up},
+    scheme::{Mask, Packing, PagedRow, add_up, add_up_into},
 };
 
 const MAGIC: [u8; 4] = *b"OPGB";
@@ -207,6 +207,11 @@ impl Block {
         let block = self.header.block;
         let rows = add_up(&self.rows, probes);
         rows.into_iter().map(|row| Sums { block, row }).collect()
+    }
+
+    /// As [`Self::sums_of`], in memory that was used before.
+    pub(super) fn sums_into(&self, probes: &[ProbeCode], sums: &mut Vec<Row>) {
+        add_up_into(&self.rows, probes, sums);
     }
 
     #[cfg(test)]

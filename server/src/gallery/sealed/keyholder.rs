@@ -19,6 +19,7 @@ use super::{
     block::{Block, BlockId, Header, Kind, Sums},
     code::{Permutation, ProbeCode, ReferenceCode},
     keys::{EpochId, EpochKey, KEY_BYTES, Seal, Stream},
+    negacyclic::Row,
     scheme::{Mask, Packing, Query, Secrets},
 };
 use crate::entropy::Entropy;
@@ -355,9 +356,20 @@ impl Keyholder {
     /// # Errors
     /// [`SealedError::UnknownBlock`].
     pub fn rank(&self, query: &Query, sums: &Sums, best: &mut Best) -> Result<(), SealedError> {
-        let known = self.blocks.get(&sums.block);
+        self.rank_row(query, sums.block, &sums.row, best)
+    }
+
+    /// As [`Self::rank`].
+    pub(super) fn rank_row(
+        &self,
+        query: &Query,
+        block: BlockId,
+        sums: &Row,
+        best: &mut Best,
+    ) -> Result<(), SealedError> {
+        let known = self.blocks.get(&block);
         let known = known.ok_or(SealedError::UnknownBlock)?;
-        let scores = query.read(&known.mask, &sums.row, self.epoch.packing);
+        let scores = query.read(&known.mask, sums, self.epoch.packing);
         let strides = scores.first(known.slots.len()).chunks(STRIDE);
         for (scores, slots) in strides.zip(known.slots.chunks(STRIDE)) {
             let least = best.least();

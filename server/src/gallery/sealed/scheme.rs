@@ -214,15 +214,22 @@ type Wanted = [Vec<usize>; 2];
 /// Adds up the rows of each probe's coordinates, with their signs: all that the matcher does. Several probes go through
 /// the rows together, a few columns at a time, so that most of what they read is in the cache.
 pub(super) fn add_up(rows: &[PagedRow], probes: &[ProbeCode]) -> Vec<Row> {
+    let mut sums = Vec::new();
+    add_up_into(rows, probes, &mut sums);
+    sums
+}
+
+/// As [`add_up`], in memory that was used before: to get it from the system anew for each block takes as long as a
+/// good part of the sums.
+pub(super) fn add_up_into(rows: &[PagedRow], probes: &[ProbeCode], sums: &mut Vec<Row>) {
     let signs = |probe: &ProbeCode| [-1, 1].map(|sign| probe.coordinates(sign));
     let wanted: Vec<Wanted> = probes.iter().map(signs).collect();
-    let mut sums = vec![[0; N]; probes.len()];
+    sums.resize(probes.len(), [0; N]);
     Arch::new().dispatch(Adding {
         rows,
         wanted: &wanted,
-        sums: &mut sums,
+        sums,
     });
-    sums
 }
 
 /// Runs with the widest registers that the machine has, as in `negacyclic.rs`.
@@ -255,6 +262,7 @@ impl WithSimd for Adding<'_> {
 /// One probe: its rows come from memory, so many are read side by side, a page of each at a time.
 #[inline(always)]
 fn alone(rows: &[PagedRow], [minus, plus]: &Wanted, sums: &mut Row) {
+    sums.fill(0);
     for (page, sums) in sums.as_chunks_mut().0.iter_mut().enumerate() {
         side_by_side(rows, minus, page, sums);
         sums.iter_mut().for_each(|sum| *sum = sum.wrapping_neg());
