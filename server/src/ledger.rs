@@ -174,13 +174,17 @@ struct Undo {
     hold: Option<(TransferId, Option<Hold>)>,
 }
 
+/// A start puts millions into it; it is looked into by id only, so that its order can change nothing.
+#[expect(clippy::disallowed_types, reason = "never iterated")]
+type Contents = std::collections::HashMap<TransferId, u64>;
+
 /// The books.
 #[derive(Debug)]
 pub struct Ledger {
     currency: Currency,
     accounts: BTreeMap<AccountId, Account>,
     /// Every transfer's content, as a digest.
-    transfers: BTreeMap<TransferId, u64>,
+    transfers: Contents,
     /// Holds that are neither posted nor freed.
     holds: BTreeMap<TransferId, Hold>,
     next_sequence: u64,
@@ -194,7 +198,7 @@ impl Ledger {
         Self {
             currency,
             accounts: BTreeMap::new(),
-            transfers: BTreeMap::new(),
+            transfers: Contents::default(),
             holds: BTreeMap::new(),
             next_sequence: 0,
             undo: Vec::new(),
@@ -296,10 +300,16 @@ impl Ledger {
             let Some(undo) = self.undo.pop() else { break };
             self.transfers.remove(&undo.id);
             for (account, counters) in undo.accounts {
-                put_back(&mut self.accounts, account, counters);
+                match counters {
+                    Some(counters) => self.accounts.insert(account, counters),
+                    None => self.accounts.remove(&account),
+                };
             }
             if let Some((id, hold)) = undo.hold {
-                put_back(&mut self.holds, id, hold);
+                match hold {
+                    Some(hold) => self.holds.insert(id, hold),
+                    None => self.holds.remove(&id),
+                };
             }
             self.next_sequence = self.next_sequence.saturating_sub(1);
         }
@@ -445,13 +455,6 @@ fn less(pending: u64, amount: u64) -> u64 {
     pending
         .checked_sub(amount)
         .expect("invariant: a pending hold is counted as pending on both accounts")
-}
-
-fn put_back<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
-    match value {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    };
 }
 
 /// Why the books could not be read.

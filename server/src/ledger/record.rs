@@ -11,6 +11,8 @@
 //! | 3 | ISO 4217 code |
 //! | 8 | microseconds since 1970, big-endian |
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+
 use palm_proto::{
     id::CustomerId,
     money::{Currency, Money},
@@ -19,13 +21,15 @@ use palm_proto::{
 use super::{AccountId, Kind, LoadError, Transfer, TransferId};
 use crate::{
     clock::Timestamp,
-    store::{Store, StoreError},
+    store::{Row, Store, StoreError},
 };
 
 const VERSION: u8 = 1;
 const BYTES: usize = 87;
 const PREFIX: &[u8] = b"ledger/t/";
 const SCAN_ROWS: usize = 4096;
+/// Pages of so many rows that are read ahead.
+const PAGES_AHEAD: usize = 4;
 
 /// Why a record is not a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,28 +139,40 @@ impl Fields<'_> {
     }
 }
 
-/// Gives every record with its sequence number, in order.
+/// Gives every record with its sequence number, in order. The next ones are read from the store meanwhile.
 pub(super) fn each(
     store: &dyn Store,
     mut visit: impl FnMut(u64, Result<Transfer, RecordError>) -> Result<(), LoadError>,
 ) -> Result<(), LoadError> {
+    std::thread::scope(|scope| {
+        let (give, pages) = sync_channel(PAGES_AHEAD);
+        scope.spawn(move || read(store, &give));
+        for page in pages {
+            for (key, value) in page? {
+                let sequence = key
+                    .strip_prefix(PREFIX)
+                    .and_then(|rest| rest.try_into().ok());
+                let sequence = u64::from_be_bytes(sequence.ok_or(RecordError("key"))?);
+                visit(sequence, decode(&value))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Reads every row, until nobody takes them any more.
+fn read(store: &dyn Store, give: &SyncSender<Result<Vec<Row>, StoreError>>) {
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let rows = store
-            .scan(PREFIX, after.as_deref(), SCAN_ROWS)
-            .map_err(|error: StoreError| error)?;
-        let Some((last, _)) = rows.last() else {
-            return Ok(());
-        };
-        let last = last.clone();
-        for (key, value) in &rows {
-            let sequence = key
-                .strip_prefix(PREFIX)
-                .and_then(|rest| rest.try_into().ok());
-            let sequence = u64::from_be_bytes(sequence.ok_or(RecordError("key"))?);
-            visit(sequence, decode(value))?;
+        let page = store.scan(PREFIX, after.as_deref(), SCAN_ROWS);
+        after = page
+            .as_ref()
+            .ok()
+            .and_then(|rows| rows.last())
+            .map(|(last, _)| last.clone());
+        if give.send(page).is_err() || after.is_none() {
+            break;
         }
-        after = Some(last);
     }
 }
 
