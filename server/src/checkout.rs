@@ -399,10 +399,12 @@ fn not_refused_before(
     Ok(refused_before(used, payment)?.is_none())
 }
 
-/// A capture may be used once. The same send again, refused before, gets the same answer.
+/// A capture may be used once. The same send again, refused before, gets the same answer; booked before, perhaps by a
+/// copy of it since its payment was looked for, it goes on, and the writer answers as it did.
 fn refused_before(used: Option<NonceRow>, id: PaymentId) -> Result<Option<ReasonCode>, Error> {
     match used {
         None => Ok(None),
+        Some(NonceRow::Payment { payment }) if payment == id => Ok(None),
         Some(NonceRow::NotRecognised { payment, reason }) if payment == id => Ok(Some(reason)),
         Some(
             NonceRow::Enrolment { .. } | NonceRow::Payment { .. } | NonceRow::NotRecognised { .. },

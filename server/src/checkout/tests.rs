@@ -432,6 +432,19 @@ async fn copies_of_one_send_at_once_charge_once() {
     assert_eq!(shop.service.wallets.audit().await.unwrap().transfers, 3);
 }
 
+#[test]
+fn a_copy_that_comes_while_the_first_is_booked_goes_on_to_its_answer() {
+    let [own, other] = [1, 2].map(|n| PaymentId::from_random([n; 16]));
+    let used = NonceRow::Payment { payment: own };
+    assert_eq!(refused_before(Some(used), own).unwrap(), None);
+    let used = NonceRow::Payment { payment: own };
+    let refused = refused_before(Some(used), other);
+    assert!(
+        matches!(refused, Err(Error::CaptureReplayed)),
+        "{refused:?}"
+    );
+}
+
 #[tokio::test]
 async fn till_and_person_have_budgets_that_come_back() {
     let mut terms = crate::fixture::terms();
